@@ -1,0 +1,1 @@
+"""The aggregated API server of packetcaptures.projectcalico.org."""

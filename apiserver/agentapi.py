@@ -1,0 +1,249 @@
+"""What the API server and a node agent say to each other: paths, names, documents. Pure.
+
+Two conversations. The agent creates `PacketCaptureReport`s (DESIGN 9.1): what it runs, only the
+captures that changed, unless `full`. The server asks the agent for files over HTTPS with client
+certificates on both sides (DESIGN 9.4). Unknown fields are ignored in both directions, so that the
+two may be updated one after the other.
+"""
+
+from dataclasses import dataclass
+
+from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
+
+REPORT_KIND = "PacketCaptureReport"
+REPORT_PLURAL = "packetcapturereports"
+
+SERVER_COMMON_NAME = "packetcapture-apiserver"
+NODE_USER_PREFIX = "packetcapture:node:"
+NODES_GROUP = "packetcapture:nodes"
+
+# Who asked, for the agent's log; set by the server only.
+USER_HEADER = "X-Packetcapture-User"
+
+# A list answered to ?view=spec carries the id of the data it came from (DESIGN 9.7).
+VIEW_SPEC = "spec"
+STORE_IDENTITY_ANNOTATION = "packetcapture.projectcalico.org/store-identity"
+
+
+def agent_dns_name(node: str) -> str:
+    """Return the name that the serving certificate of a node's agent must carry."""
+    return f"{node}.packetcapture-agent"
+
+
+def node_user(node: str) -> str:
+    """Return the user name of a node's agent where there is no ServiceAccount."""
+    return f"{NODE_USER_PREFIX}{node}"
+
+
+def files_path(namespace: str, name: str) -> str:
+    """Return the agent's path of a capture's files; the capture's uid goes with it as `?uid=`."""
+    return f"/v1/namespaces/{namespace}/packetcaptures/{name}/files"
+
+
+@dataclass(frozen=True, slots=True)
+class EndpointReport:
+    """One endpoint (pod and interface) of one capture: its state and what was counted so far."""
+
+    pod: str
+    pod_uid: str
+    interface: str
+    state: str
+    packets: int = 0
+    bytes: int = 0
+    dropped_ring: int = 0
+    dropped_writer: int = 0
+    stop_reason: str = ""
+    message: str = ""
+
+    def to_json(self) -> JsonObject:
+        """Render the entry of `endpoints[]`, the same in a report and in a capture's status."""
+        dropped = self.dropped_ring + self.dropped_writer
+        document: JsonObject = {
+            "podUID": self.pod_uid,
+            "interface": self.interface,
+            "pod": self.pod,
+            "state": self.state,
+            "packets": self.packets,
+            "bytes": self.bytes,
+            "droppedRing": self.dropped_ring,
+            "droppedWriter": self.dropped_writer,
+            "dropped": dropped,
+            "lossless": dropped == 0,
+        }
+        if self.stop_reason:
+            document["stopReason"] = self.stop_reason
+        if self.message:
+            document["message"] = self.message
+        return document
+
+    @classmethod
+    def from_json(cls, document: JsonObject) -> "EndpointReport":
+        """Read an entry; what is missing or of another type counts as absent."""
+        return cls(
+            pod=text_at(document, "pod"),
+            pod_uid=text_at(document, "podUID"),
+            interface=text_at(document, "interface"),
+            state=text_at(document, "state"),
+            packets=integer_at(document, "packets"),
+            bytes=integer_at(document, "bytes"),
+            dropped_ring=integer_at(document, "droppedRing"),
+            dropped_writer=integer_at(document, "droppedWriter"),
+            stop_reason=text_at(document, "stopReason"),
+            message=text_at(document, "message"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class CaptureReport:
+    """One capture on one node."""
+
+    namespace: str
+    name: str
+    uid: str
+    observed_generation: int
+    directory: str
+    endpoints: tuple[EndpointReport, ...] = ()
+    file_names: tuple[str, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Render the entry of `spec.captures[]`."""
+        return {
+            "namespace": self.namespace,
+            "name": self.name,
+            "uid": self.uid,
+            "observedGeneration": self.observed_generation,
+            "directory": self.directory,
+            "endpoints": [each.to_json() for each in self.endpoints],
+            "fileNames": list(self.file_names),
+        }
+
+    @classmethod
+    def from_json(cls, document: JsonObject) -> "CaptureReport":
+        """Read an entry; what is missing or of another type counts as absent."""
+        return cls(
+            namespace=text_at(document, "namespace"),
+            name=text_at(document, "name"),
+            uid=text_at(document, "uid"),
+            observed_generation=integer_at(document, "observedGeneration"),
+            directory=text_at(document, "directory"),
+            endpoints=tuple(
+                EndpointReport.from_json(each)
+                for each in array_at(document, "endpoints")
+                if isinstance(each, dict)
+            ),
+            file_names=tuple(
+                each for each in array_at(document, "fileNames") if isinstance(each, str)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class NodeReport:
+    """Everything that changed on one node since the report before.
+
+    `boot_id` names one run of the agent and `sequence` counts its reports, so that a late or
+    repeated report changes nothing.
+    """
+
+    node: str
+    boot_id: str
+    sequence: int
+    full: bool
+    captures: tuple[CaptureReport, ...]
+
+    def to_json(self) -> JsonObject:
+        """Render the `spec` of a PacketCaptureReport."""
+        return {
+            "node": self.node,
+            "bootID": self.boot_id,
+            "sequence": self.sequence,
+            "full": self.full,
+            "captures": [each.to_json() for each in self.captures],
+        }
+
+    @classmethod
+    def from_json(cls, document: JsonObject) -> "NodeReport":
+        """Read the `spec` of a PacketCaptureReport."""
+        return cls(
+            node=text_at(document, "node"),
+            boot_id=text_at(document, "bootID"),
+            sequence=integer_at(document, "sequence"),
+            full=document.get("full") is True,
+            captures=tuple(
+                CaptureReport.from_json(each)
+                for each in array_at(document, "captures")
+                if isinstance(each, dict)
+            ),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A capture of a report that the server did not take, and why."""
+
+    uid: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAnswer:
+    """What the server says to a report: the uids it took and those it did not."""
+
+    accepted: tuple[str, ...]
+    rejected: tuple[Rejected, ...]
+
+    def to_json(self) -> JsonObject:
+        """Render the `status` of a PacketCaptureReport."""
+        return {
+            "accepted": list(self.accepted),
+            "rejected": [{"uid": each.uid, "reason": each.reason} for each in self.rejected],
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FileEntry:
+    """One capture file on one node; `size` in bytes is what may be read of it now."""
+
+    name: str
+    pod: str
+    interface: str
+    size: int
+    active: bool
+
+    def to_json(self) -> JsonObject:
+        """Render the item as the agent lists it (the server adds the node)."""
+        return {
+            "name": self.name,
+            "pod": self.pod,
+            "interface": self.interface,
+            "size": self.size,
+            "active": self.active,
+        }
+
+    @classmethod
+    def from_json(cls, document: JsonObject) -> "FileEntry":
+        """Read an item; what is missing or of another type counts as absent."""
+        return cls(
+            name=text_at(document, "name"),
+            pod=text_at(document, "pod"),
+            interface=text_at(document, "interface"),
+            size=integer_at(document, "size"),
+            active=document.get("active") is True,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FileList:
+    """What an agent answers to a listing."""
+
+    items: tuple[FileEntry, ...] = ()
+
+    def to_json(self) -> JsonObject:
+        """Render the listing."""
+        return {"items": [each.to_json() for each in self.items]}
+
+    @classmethod
+    def from_json(cls, document: JsonObject) -> "FileList":
+        """Read a listing."""
+        items = array_at(document, "items")
+        return cls(tuple(FileEntry.from_json(each) for each in items if isinstance(each, dict)))

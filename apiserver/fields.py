@@ -1,0 +1,83 @@
+"""Field errors: what is wrong with one field of an object, in the words of Kubernetes.
+
+Pure values. The texts are those of apimachinery's `field.Error` (util/validation/field/errors.go),
+because clients show them and tests of other people read them.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import orjson
+
+from apiserver.jsontypes import JsonValue
+
+
+class FieldErrorType(StrEnum):
+    """The reason of one cause, as it stands in `details.causes[].reason`."""
+
+    REQUIRED = "FieldValueRequired"
+    INVALID = "FieldValueInvalid"
+    NOT_SUPPORTED = "FieldValueNotSupported"
+    FORBIDDEN = "FieldValueForbidden"
+    DUPLICATE = "FieldValueDuplicate"
+    TOO_LONG = "FieldValueTooLong"
+    TOO_MANY = "FieldValueTooMany"
+    TYPE_INVALID = "FieldValueTypeInvalid"
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One thing that is wrong: `field` is a JSON path such as `spec.filters[0].ports[1]`."""
+
+    type: FieldErrorType
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+def _shown(value: JsonValue) -> str:
+    """Return a value as Kubernetes prints it: strings quoted, all else as JSON."""
+    return orjson.dumps(value).decode()
+
+
+def required(field: str, detail: str = "") -> FieldError:
+    """Say that a value is missing."""
+    text = f"Required value: {detail}" if detail else "Required value"
+    return FieldError(FieldErrorType.REQUIRED, field, text)
+
+
+def invalid(field: str, value: JsonValue, detail: str) -> FieldError:
+    """Say that a value is not what the field may hold."""
+    return FieldError(FieldErrorType.INVALID, field, f"Invalid value: {_shown(value)}: {detail}")
+
+
+def type_invalid(field: str, value: JsonValue, detail: str) -> FieldError:
+    """Say that a value is of the wrong JSON type."""
+    text = f"Invalid value: {_shown(value)}: {detail}"
+    return FieldError(FieldErrorType.TYPE_INVALID, field, text)
+
+
+def not_supported(field: str, value: JsonValue, supported: tuple[str, ...]) -> FieldError:
+    """Say that a value is not one of the few that there are."""
+    choices = ", ".join(_shown(each) for each in supported)
+    text = f"Unsupported value: {_shown(value)}: supported values: {choices}"
+    return FieldError(FieldErrorType.NOT_SUPPORTED, field, text)
+
+
+def forbidden(field: str, detail: str) -> FieldError:
+    """Say that a field may not be set here."""
+    return FieldError(FieldErrorType.FORBIDDEN, field, f"Forbidden: {detail}")
+
+
+def too_long(field: str, limit: int) -> FieldError:
+    """Say that a value has more than `limit` bytes."""
+    text = f"Too long: may not be more than {limit} bytes"
+    return FieldError(FieldErrorType.TOO_LONG, field, text)
+
+
+def too_many(field: str, count: int, limit: int) -> FieldError:
+    """Say that a list has `count` items where `limit` are allowed."""
+    text = f"Too many: {count}: must have at most {limit} items"
+    return FieldError(FieldErrorType.TOO_MANY, field, text)

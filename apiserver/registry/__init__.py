@@ -1,0 +1,1 @@
+"""Verbs: what happens between a request and the store."""

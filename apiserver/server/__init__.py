@@ -1,0 +1,1 @@
+"""aiohttp: requests to calls, values to responses."""

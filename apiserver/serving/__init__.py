@@ -1,0 +1,1 @@
+"""The shell of a process that serves HTTPS; knows no domain."""

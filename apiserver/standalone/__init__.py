@@ -1,0 +1,1 @@
+"""Both programs on one machine, without a cluster: `make run`."""

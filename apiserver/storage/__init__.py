@@ -1,0 +1,1 @@
+"""Bytes under keys with revisions; every backend keeps the same promises."""

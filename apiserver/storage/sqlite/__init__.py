@@ -1,0 +1,1 @@
+"""The embedded store: an ordered revision log in one SQLite database."""

@@ -1,0 +1,1 @@
+"""Kubernetes API conventions for any resource; no packet captures here. Pure."""

@@ -1,0 +1,1 @@
+"""The node agent: captures the packets of this node's selected pods."""

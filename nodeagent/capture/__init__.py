@@ -1,0 +1,1 @@
+"""The engine: which rings should run, and running them."""

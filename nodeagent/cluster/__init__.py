@@ -1,0 +1,1 @@
+"""Our resource as this node sees it."""

@@ -1,0 +1,1 @@
+"""The C library: live handles, dump files; no policy."""
