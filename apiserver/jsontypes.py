@@ -2,7 +2,7 @@
 
 from typing import TypeAlias
 
-JsonValue: TypeAlias = "str | int | float | bool | None | JsonArray | JsonObject"
+JsonValue: TypeAlias = "str | int | float | bool | JsonArray | JsonObject | None"
 JsonArray: TypeAlias = list["JsonValue"]
 JsonObject: TypeAlias = dict[str, "JsonValue"]
 

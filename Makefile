@@ -1,0 +1,43 @@
+# Every target is one command without options. `make demo` and `make test` set up what they need.
+BIN := .venv/bin
+KUBECTL := .tools/bin/kubectl
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: demo run test verify update bench setup lock clean
+
+demo: setup            ## the main job by itself: a capture from `kubectl create` to decoded packets
+	@$(BIN)/python -m tests.demo
+
+run: .venv/installed   ## API server and node agent in the foreground, on this machine
+	@$(BIN)/python -m apiserver.standalone
+
+test: setup verify     ## everything: unit, contract, protocol, node and fault levels
+	$(BIN)/python -m pytest
+
+verify: .venv/installed
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+update: .venv/installed ## fix what can be fixed by itself
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup           ## side by side with tcpdump, as ratios
+	$(BIN)/python -m tests.bench
+
+setup: .venv/installed $(KUBECTL)
+	@tests/tools/packages
+
+.venv/installed: requirements/build.txt requirements/dev.txt
+	@tests/tools/venv
+
+$(KUBECTL): tests/tools/kubernetes/go.mod | .venv/installed
+	@tests/tools/kubectl
+
+lock: .venv/installed  ## pin the dependencies anew, with hashes and without addresses
+	@tests/tools/lock
+
+clean:
+	rm -rf .venv .tools .run

@@ -1,0 +1,178 @@
+"""Reports of node agents, joined into one status write per capture (DESIGN 4, 9.1).
+
+A report only marks captures as changed and is answered at once; one task writes. What is not yet
+written is lost with the process, and comes again: an agent that has lost the server sends all that
+it knows when it is back.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import orjson
+
+from apiserver.agentapi import CaptureReport, NodeReport, Rejected, ReportAnswer
+from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.registry.admission import Request
+from apiserver.registry.verbs import Registry
+from apiserver.resource.status import NodeStatus, is_state_change, merge_node
+from apiserver.resource.times import render_time
+from apiserver.serving.clock import Clock
+from apiserver.wire.body import Decoded
+from apiserver.wire.status import ApiError
+from apiserver.wire.writeoptions import FieldValidation, WriteOptions
+
+log = logging.getLogger(__name__)
+
+# Reports that arrive within this time become one write.
+COALESCING_SECONDS = 0.1
+
+# Counters alone are written at most this often per capture, so that watchers are not flooded.
+COUNTERS_SECONDS = 5.0
+
+# After a failed write (the store is away) the same is tried again.
+RETRY_SECONDS = 1.0
+
+_OPTIONS = WriteOptions(
+    dry_run=False, field_manager="packetcapture-apiserver", field_validation=FieldValidation.IGNORE
+)
+
+
+@dataclass(slots=True)
+class _Pending:
+    """What the nodes said of one capture since its last write."""
+
+    namespace: str
+    name: str
+    nodes: dict[str, NodeStatus] = field(default_factory=dict)
+    due: float = 0.0
+
+
+class ReportMerger:
+    """Takes reports and writes statuses; `run` is its task."""
+
+    def __init__(
+        self, registry: Registry, *, clock: Clock, monotonic: Callable[[], float]
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._monotonic = monotonic
+        # Bounded by the number of captures that exist: each is checked before it is taken.
+        self._pending: dict[str, _Pending] = {}
+        self._last_write: dict[str, float] = {}
+        self._changed = asyncio.Event()
+
+    async def take(self, report: NodeReport) -> ReportAnswer:
+        """Note what a node says; captures that are unknown, or another object by now, are refused."""
+        accepted: list[str] = []
+        rejected: list[Rejected] = []
+        for capture in report.captures:
+            problem = await self._take_one(report, capture)
+            if problem:
+                rejected.append(Rejected(capture.uid, problem))
+            else:
+                accepted.append(capture.uid)
+        return ReportAnswer(tuple(accepted), tuple(rejected))
+
+    async def _take_one(self, report: NodeReport, capture: CaptureReport) -> str:
+        try:
+            stored = await self._registry.get(capture.namespace, capture.name)
+        except ApiError as error:
+            return error.message
+        except ValueError:
+            return "no such capture"
+        document = self._registry.documents.decode(stored)
+        if text_at(object_at(document, "metadata"), "uid") != capture.uid:
+            return "the capture was deleted and another has its name"
+        node = _node_status(report, capture)
+        status = object_at(document, "status")
+        merged = merge_node(status, node, observed_time=render_time(self._clock()))
+        if merged is status:
+            return ""
+        self._note(capture, node, urgent=is_state_change(status, merged))
+        return ""
+
+    def _note(self, capture: CaptureReport, node: NodeStatus, *, urgent: bool) -> None:
+        now = self._monotonic()
+        due = now + COALESCING_SECONDS
+        if not urgent:
+            due = max(due, self._last_write.get(capture.uid, 0.0) + COUNTERS_SECONDS)
+        pending = self._pending.get(capture.uid)
+        if pending is None:
+            pending = _Pending(capture.namespace, capture.name, due=due)
+            self._pending[capture.uid] = pending
+        pending.nodes[node.node] = node
+        pending.due = min(pending.due, due)
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Write what is due, for ever."""
+        while True:
+            await self._wait_until_due()
+            now = self._monotonic()
+            due = [uid for uid, pending in self._pending.items() if pending.due <= now]
+            for uid in due:
+                await self._write(uid, self._pending.pop(uid))
+
+    async def _wait_until_due(self) -> None:
+        while True:
+            self._changed.clear()
+            delay = None
+            if self._pending:
+                delay = min(each.due for each in self._pending.values()) - self._monotonic()
+                if delay <= 0:
+                    return
+            try:
+                async with asyncio.timeout(delay):
+                    await self._changed.wait()
+            except TimeoutError:
+                return
+
+    async def _write(self, uid: str, pending: _Pending) -> None:
+        async def merged(old: JsonObject) -> Request:
+            document = old
+            if text_at(object_at(old, "metadata"), "uid") == uid:
+                status = object_at(old, "status")
+                for node in pending.nodes.values():
+                    status = merge_node(status, node, observed_time=render_time(self._clock()))
+                document = {**old, "status": status}
+            return Request(Decoded(document, ()), _OPTIONS, subresource="status", patched=True)
+
+        try:
+            await self._registry.patch(pending.namespace, pending.name, merged)
+        except ApiError as error:
+            if error.code < 500:  # noqa: PLR2004 - the capture is gone; nothing is left to tell
+                return
+            log.warning("status is not written, trying again", extra={"error": error.message})
+            self._keep(uid, pending)
+            return
+        self._remember_write(uid)
+
+    def _remember_write(self, uid: str) -> None:
+        now = self._monotonic()
+        recent = {k: t for k, t in self._last_write.items() if now - t < COUNTERS_SECONDS}
+        self._last_write = {**recent, uid: now}
+
+    def _keep(self, uid: str, pending: _Pending) -> None:
+        """Put back what could not be written, under whatever was reported since."""
+        newer = self._pending.setdefault(uid, pending)
+        newer.nodes = pending.nodes | newer.nodes
+        newer.due = self._monotonic() + RETRY_SECONDS
+
+
+def _node_status(report: NodeReport, capture: CaptureReport) -> NodeStatus:
+    return NodeStatus(
+        node=report.node,
+        boot_id=report.boot_id,
+        sequence=report.sequence,
+        observed_generation=capture.observed_generation,
+        directory=capture.directory,
+        endpoints=tuple(each.to_json() for each in capture.endpoints),
+        file_names=capture.file_names,
+    )
+
+
+def report_answer(document: JsonObject, answer: ReportAnswer) -> bytes:
+    """Return the created PacketCaptureReport as it is answered: never stored, its status filled."""
+    return orjson.dumps({**document, "metadata": {}, "status": answer.to_json()})

@@ -1,0 +1,40 @@
+"""What every handler may know of the request in its hands."""
+
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from apiserver.auth.identity import User
+from apiserver.wire import status
+from apiserver.wire.query import Query
+from apiserver.wire.request import RequestInfo
+
+# kube-apiserver's limit on request bodies (apiserver-protocol 4.1).
+MAX_BODY_BYTES = 3 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """An authenticated and authorized request."""
+
+    http: web.Request
+    info: RequestInfo
+    query: Query
+    user: User
+
+    @property
+    def accept(self) -> str | None:
+        """The first Accept header: only it counts (apiserver-protocol 13.8)."""
+        return self.http.headers.get("Accept")
+
+    @property
+    def user_agent(self) -> str:
+        """The client's name for itself, the default field manager."""
+        return self.http.headers.get("User-Agent", "")
+
+    async def body(self) -> bytes:
+        """Read the body. Raises ApiError 413 where it is over MAX_BODY_BYTES."""
+        try:
+            return await self.http.read()
+        except web.HTTPRequestEntityTooLarge as error:
+            raise status.too_large(MAX_BODY_BYTES) from error

@@ -1,0 +1,70 @@
+"""Serve an aiohttp application over TLS for as long as a block lasts, and wait to be told to end."""
+
+import asyncio
+import signal
+import ssl
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from aiohttp import web
+
+# Go's servers take headers of 1 MiB; aiohttp's own limits (8,190 bytes, 128 headers) would lock out
+# users of many groups, each of which arrives as a header (apiserver-protocol 1.8).
+MAX_HEADER_BYTES = 1 << 20
+MAX_HEADERS = 10_000
+
+# kube-apiserver's proxy keeps idle connections for 90 s; a server that closes earlier races it.
+KEEPALIVE_SECONDS = 120.0
+
+
+@asynccontextmanager
+async def serving(
+    app: web.Application,
+    *,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext,
+    shutdown_seconds: float,
+) -> AsyncGenerator[int]:
+    """Serve `app` inside the block; gives the bound port (useful where `port` is 0).
+
+    At the end of the block the listener closes first, then handlers have `shutdown_seconds`.
+    """
+    runner = web.AppRunner(
+        app,
+        access_log=None,
+        handler_cancellation=True,
+        keepalive_timeout=KEEPALIVE_SECONDS,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        max_headers=MAX_HEADERS,
+        shutdown_timeout=shutdown_seconds,
+    )
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True)
+        await site.start()
+        yield _bound_port(runner)
+    finally:
+        await runner.cleanup()
+
+
+def _bound_port(runner: web.AppRunner) -> int:
+    address = runner.addresses[0]
+    assert isinstance(address, tuple)
+    port = address[1]
+    assert isinstance(port, int)
+    return port
+
+
+async def until_signalled() -> None:
+    """Return when the process is asked to end (SIGTERM, SIGINT); a second signal kills it."""
+    loop = asyncio.get_running_loop()
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    try:
+        await told.wait()
+    finally:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)

@@ -1,0 +1,34 @@
+"""Log records as lines of JSON on standard error: time, level, logger, sentence, fields."""
+
+import logging
+import sys
+from datetime import UTC, datetime
+
+import orjson
+
+# Attributes that every LogRecord has; what is beyond them came with `extra`.
+_STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """One record, one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Render a record; fields that JSON does not know are shown as text."""
+        line: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def log_to_stderr(level: str) -> None:
+    """Send all records from `level` (as `INFO`) up to standard error."""
+    stream = logging.StreamHandler(sys.stderr)
+    stream.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[stream], force=True)

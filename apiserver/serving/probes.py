@@ -1,0 +1,56 @@
+"""Named checks behind `/livez`, `/readyz` and `/healthz`, in kube-apiserver's form (protocol 10.1)."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One condition: `problem()` answers what is wrong, or an empty text."""
+
+    name: str
+    problem: Callable[[], Awaitable[str]]
+
+
+@dataclass(frozen=True, slots=True)
+class ProbeResult:
+    """An answer to a probe: the reasons of failed checks are for the log, not for the caller."""
+
+    ok: bool
+    text: str
+
+
+class Probe:
+    """All checks of one probe path; logs when the whole turns good or bad, not every time."""
+
+    def __init__(self, name: str, checks: tuple[Check, ...]) -> None:
+        self._name = name
+        self._checks = checks
+        self._failing: tuple[str, ...] | None = None
+
+    async def run(self, *, verbose: bool) -> ProbeResult:
+        """Ask every check; a failure is always told in full, success only if `verbose`."""
+        problems = {check.name: await check.problem() for check in self._checks}
+        self._log_change(problems)
+        ok = not any(problems.values())
+        if ok and not verbose:
+            return ProbeResult(ok=True, text="ok")
+        lines = [
+            f"[-]{name} failed: reason withheld" if problem else f"[+]{name} ok"
+            for name, problem in problems.items()
+        ]
+        verdict = "passed" if ok else "failed"
+        return ProbeResult(ok=ok, text="\n".join([*lines, f"{self._name} check {verdict}", ""]))
+
+    def _log_change(self, problems: dict[str, str]) -> None:
+        failing = tuple(f"{name}: {problem}" for name, problem in problems.items() if problem)
+        if failing == (self._failing or ()):
+            return
+        self._failing = failing
+        if failing:
+            log.warning("probe fails", extra={"probe": self._name, "checks": list(failing)})
+        else:
+            log.info("probe passes again", extra={"probe": self._name})

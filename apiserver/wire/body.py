@@ -1,0 +1,106 @@
+"""Request bodies: bytes in JSON or YAML to a document, with the texts that Kubernetes answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from apiserver.jsontypes import JsonObject
+from apiserver.wire.jsontext import JsonTextError, parse_json
+from apiserver.wire.negotiation import BodyMedia
+from apiserver.wire.resources import Resource
+from apiserver.wire.status import ApiError, bad_request
+from apiserver.wire.yamltext import YamlError, parse_yaml
+
+# Kubernetes reads to a depth of 10,000. Ours is lower for two reasons: whatever is read can then be
+# walked with plain recursion, and orjson writes no more than 254 levels. Schemas are some ten deep.
+MAX_DEPTH = 200
+
+_SHOWN_BYTES = 30
+
+
+class DecodeError(ValueError):
+    """A body that is not one JSON object; the text says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """A document, and a message for each key that was set twice (its last value counts)."""
+
+    document: JsonObject
+    duplicates: tuple[str, ...] = ()
+    media: BodyMedia = BodyMedia.JSON
+
+    def strict_errors(self, unknown: Sequence[str]) -> str:
+        """Return what strict field validation objects to, empty for nothing.
+
+        `unknown` are the messages about unknown fields (`schema.prune`).
+        """
+        duplicates = list(self.duplicates)
+        if duplicates and self.media is BodyMedia.YAML:
+            duplicates = ["\n  ".join(("yaml: unmarshal errors:", *duplicates))]
+        messages = ", ".join((*duplicates, *unknown))
+        return f"strict decoding error: {messages}" if messages else ""
+
+    def warnings(self, unknown: Sequence[str]) -> tuple[str, ...]:
+        """Return the same as texts for `Warning` headers."""
+        return (*self.duplicates, *unknown)
+
+
+def decode(data: bytes, media: BodyMedia) -> Decoded:
+    """Return the one object that a body holds. Raises `DecodeError`."""
+    text = data.decode("utf-8", "replace")
+    parse = parse_json if media is BodyMedia.JSON else parse_yaml
+    try:
+        value, duplicates = parse(text, max_depth=MAX_DEPTH)
+    except JsonTextError as error:
+        raise DecodeError(f"json parse error: {error}") from error
+    except YamlError as error:
+        raise DecodeError(f"error converting YAML to JSON: yaml: {error}") from error
+    if not isinstance(value, dict):
+        raise DecodeError("json parse error: the body must be one object")
+    return Decoded(value, duplicates, media)
+
+
+def decode_object(data: bytes, media: BodyMedia, resource: Resource) -> Decoded:
+    """Return the object of a create or an update, with `apiVersion` and `kind` filled in.
+
+    Raises a 400 `ApiError` for what cannot be read, and for an object of another type.
+    """
+    try:
+        decoded = decode(data, media)
+    except DecodeError as error:
+        raise bad_request(
+            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get "
+            f"version/kind; {error} ({_shown(data)})"
+        ) from error
+    document = decoded.document
+    version = document.get("apiVersion") or resource.group_version
+    kind = document.get("kind") or resource.kind
+    if version != resource.group_version:
+        raise bad_request(
+            f"the API version in the data ({version}) does not match the expected API version "
+            f"({resource.group_version})"
+        )
+    if kind != resource.kind:
+        raise bad_request(
+            f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+            f'no kind "{kind}" is registered for version "{resource.group_version}"'
+        )
+    identified: JsonObject = {**document, "apiVersion": version, "kind": kind}
+    return Decoded(identified, decoded.duplicates, media)
+
+
+def cannot_be_handled(resource: Resource, detail: str) -> ApiError:
+    """Return the 400 about an object that was read but is not one of its kind."""
+    return bad_request(
+        f'{resource.kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
+        f"{detail}"
+    )
+
+
+def _shown(data: bytes) -> str:
+    """Return the beginning of a body: as text if it may be JSON, else in hexadecimal."""
+    if not data:
+        return "<empty>"
+    head = data[:_SHOWN_BYTES]
+    shown = head.decode("utf-8", "replace") if head.startswith(b"{") else head.hex()
+    return f"{shown} ..." if len(data) > _SHOWN_BYTES else shown

@@ -1,0 +1,132 @@
+"""JSON text to JSON values, with duplicate keys reported and nothing let through that is not JSON.
+
+NaN, Infinity, raw control characters and a byte order mark are refused; lone surrogates and invalid
+UTF-8 become U+FFFD. Numbers that do not fit 64 bits become floats, as in Go.
+"""
+
+import json
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from apiserver.jsontypes import JsonArray, JsonObject, JsonValue
+
+# Longer digits cannot be a 64-bit number, and int() of very long ones is slow, or refused.
+_MAX_DIGITS = 20
+MAX_REPORTED_DUPLICATES = 100
+_ESCAPE = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
+    re.DOTALL,
+)
+
+
+class JsonTextError(ValueError):
+    """Text that is not the JSON we read; the text says why."""
+
+
+def parse_json(text: str, *, max_depth: int) -> tuple[JsonValue, tuple[str, ...]]:
+    """Return the value, and `duplicate field "a.b[0].c"` for each key that was set twice.
+
+    The last value of such a key counts. Raises `JsonTextError`.
+    """
+    reader = _Reader()
+    try:
+        value = reader.read(_without_lone_surrogates(text))
+    except RecursionError as error:
+        raise JsonTextError("exceeded max depth") from error
+    except json.JSONDecodeError as error:
+        raise JsonTextError(f"{error.msg} (line {error.lineno}, column {error.colno})") from error
+    if text.count("{") + text.count("[") > max_depth and _depth(value) > max_depth:
+        raise JsonTextError("exceeded max depth")
+    return value, tuple(reader.duplicates_in(value))
+
+
+@dataclass(slots=True)
+class _Reader:
+    """Remembers the objects that had a key twice: their paths are known only when all is read."""
+
+    _repeated: dict[int, tuple[JsonObject, list[str]]] = field(default_factory=dict)
+
+    def read(self, text: str) -> JsonValue:
+        value: JsonValue = json.loads(
+            text,
+            object_pairs_hook=self._object,
+            parse_int=_integer,
+            parse_float=_float,
+            parse_constant=_refuse,
+        )
+        return value
+
+    def _object(self, pairs: Sequence[tuple[str, JsonValue]]) -> JsonObject:
+        members = dict(pairs)
+        if len(members) < len(pairs):
+            times = Counter(key for key, _ in pairs)
+            # The object is kept with its id, which is thereby not given to another one.
+            self._repeated[id(members)] = (members, [key for key in times if times[key] > 1])
+        return members
+
+    def duplicates_in(self, value: JsonValue) -> list[str]:
+        if not self._repeated:
+            return []
+        found: list[str] = []
+        # Depth first, in the order of the text: what is pushed last is looked at next.
+        ahead: list[tuple[str, JsonValue]] = [("", value)]
+        while ahead and len(found) < MAX_REPORTED_DUPLICATES:
+            path, each = ahead.pop()
+            _, keys = self._repeated.get(id(each), ({}, []))
+            found += [f'duplicate field "{_member(path, key)}"' for key in keys]
+            ahead += reversed(_children(path, each))
+        return found[:MAX_REPORTED_DUPLICATES]
+
+
+def _children(path: str, value: JsonValue) -> list[tuple[str, JsonValue]]:
+    match value:
+        case dict():
+            return [(_member(path, key), each) for key, each in value.items()]
+        case list():
+            return [(f"{path}[{index}]", each) for index, each in enumerate(value)]
+        case _:
+            return []
+
+
+def _member(path: str, key: str) -> str:
+    return f"{path}.{key}" if path else key
+
+
+def _depth(value: JsonValue) -> int:
+    """Return how many collections are inside each other, without recursion."""
+    depth = 0
+    level: JsonArray = [value]
+    while level := [each for each in level if isinstance(each, (dict, list))]:
+        depth += 1
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+        ]
+    return depth
+
+
+def _without_lone_surrogates(text: str) -> str:
+    if "\\ud" not in text and "\\uD" not in text:
+        return text
+    return _ESCAPE.sub(lambda found: "\\ufffd" if found["lone"] else found[0], text)
+
+
+def _integer(text: str) -> int | float:
+    number = int(text) if len(text) <= _MAX_DIGITS else None
+    return number if number is not None and -(1 << 63) <= number < 1 << 64 else _float(text)
+
+
+def _float(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise JsonTextError(f"number out of range: {text[:_MAX_DIGITS]}")
+    return number
+
+
+def _refuse(constant: str) -> float:
+    raise JsonTextError(f"invalid character '{constant[0]}' looking for beginning of value")

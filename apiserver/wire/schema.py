@@ -1,0 +1,124 @@
+"""Documents against structural schemas: what is not in the schema goes, what is of a wrong type is told.
+
+A schema here is inline OpenAPI v3 (no `$ref`): `type`, `properties`, `items`, `additionalProperties`,
+`x-kubernetes-int-or-string`, `x-kubernetes-preserve-unknown-fields`. Null is the same as absent. Bounds,
+patterns and required fields are the business of validation. Recursion is as deep as the schema.
+"""
+
+from dataclasses import dataclass, field
+
+from apiserver.fields import FieldError, type_invalid
+from apiserver.jsontypes import JsonArray, JsonObject, JsonValue, object_at
+
+# kjson, the strict decoder of Kubernetes, stops counting there as well.
+MAX_UNKNOWN_FIELDS = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """The document with only what its schema knows, and what was found on the way.
+
+    `unknown` are messages, `unknown field "spec.x"`, in the order of the document; at most 100.
+    """
+
+    document: JsonObject
+    unknown: tuple[str, ...]
+    errors: tuple[FieldError, ...]
+
+
+def prune(document: JsonObject, schema: JsonObject) -> Pruned:
+    """Return what a schema makes of a document, which is not changed; preserved parts are shared."""
+    walk = _Walk()
+    pruned = walk.object(document, schema, "")
+    return Pruned(pruned, tuple(walk.unknown), tuple(walk.errors))
+
+
+@dataclass(slots=True)
+class _Walk:
+    """Collects findings; each method returns what is left of a value, None being nothing."""
+
+    unknown: list[str] = field(default_factory=list)
+    errors: list[FieldError] = field(default_factory=list)
+
+    def value(self, value: JsonValue, schema: JsonObject, path: str) -> JsonValue:
+        kind = schema.get("type")
+        if kind == "object" and isinstance(value, dict):
+            return self.object(value, schema, path)
+        if kind == "array" and isinstance(value, list):
+            return self._array(value, schema, path)
+        if _is_scalar(value, schema):
+            # JSON has one type of number: 1.0 is an integer as well.
+            return int(value) if kind == "integer" and isinstance(value, float) else value
+        expected = "integer,string" if _is_int_or_string(schema) else str(kind)
+        actual = _type_of(value)
+        why = f'{path} in body must be of type {expected}: "{actual}"'
+        self.errors.append(type_invalid(path, actual, why))
+        return None
+
+    def object(self, document: JsonObject, schema: JsonObject, path: str) -> JsonObject:
+        properties = object_at(schema, "properties")
+        additional = schema.get("additionalProperties")
+        preserved = additional is True or bool(schema.get("x-kubernetes-preserve-unknown-fields"))
+        pruned: JsonObject = {}
+        for key, value in document.items():
+            known = properties.get(key)
+            if isinstance(known, dict):
+                left = self._member(value, known, f"{path}.{key}" if path else key)
+            elif isinstance(additional, dict):
+                left = self._entry(value, additional, f"{path}[{key}]")
+            elif preserved:
+                left = value
+            else:
+                self._note_unknown(f"{path}.{key}" if path else key)
+                continue
+            if left is not None:
+                pruned[key] = left
+        return pruned
+
+    def _member(self, value: JsonValue, schema: JsonObject, path: str) -> JsonValue:
+        return None if value is None else self.value(value, schema, path)
+
+    def _entry(self, value: JsonValue, schema: JsonObject, path: str) -> JsonValue:
+        # A null in a map of strings is an empty string, as in Go; so a label does not vanish.
+        if value is None:
+            return "" if schema.get("type") == "string" else None
+        return self.value(value, schema, path)
+
+    def _array(self, items: JsonArray, schema: JsonObject, path: str) -> JsonArray:
+        each = object_at(schema, "items")
+        walked = (self.value(item, each, f"{path}[{at}]") for at, item in enumerate(items))
+        return [item for item in walked if item is not None]
+
+    def _note_unknown(self, path: str) -> None:
+        if len(self.unknown) < MAX_UNKNOWN_FIELDS:
+            self.unknown.append(f'unknown field "{path}"')
+
+
+def _is_int_or_string(schema: JsonObject) -> bool:
+    return bool(schema.get("x-kubernetes-int-or-string"))
+
+
+def _is_scalar(value: JsonValue, schema: JsonObject) -> bool:
+    """Say whether a value is of its scalar type; a schema without a type takes all but null."""
+    actual = _type_of(value)
+    if _is_int_or_string(schema):
+        return actual in {"integer", "string"}
+    match schema.get("type"):
+        case None:
+            return value is not None
+        case "number":
+            return actual in {"integer", "number"}
+        case "integer":
+            return actual == "integer" or (isinstance(value, float) and value.is_integer())
+        case "string" | "boolean" as scalar:
+            return actual == scalar
+        case _:
+            return False
+
+
+def _type_of(value: JsonValue) -> str:
+    names: dict[type, str] = {
+        bool: "boolean", int: "integer", float: "number", str: "string",
+        list: "array", dict: "object", type(None): "null",
+    }  # fmt: skip
+    return names[type(value)]

@@ -1,0 +1,34 @@
+"""`Warning` headers (apiserver, endpoints/filters/warning.go): texts that kubectl prints."""
+
+from collections.abc import Sequence
+
+_MAX_TOTAL_LENGTH = 4096
+_MAX_ITEM_LENGTH = 256
+
+
+def warning_headers(messages: Sequence[str]) -> list[str]:
+    """Return the values of the headers, one for each message.
+
+    Repetitions and messages with control characters are left out. When all together are too long each
+    is cut, and what is then still too much is dropped.
+    """
+    distinct = [each for each in dict.fromkeys(messages) if each and each.isprintable()]
+    if sum(map(len, distinct)) > _MAX_TOTAL_LENGTH:
+        distinct = _fitting([each[:_MAX_ITEM_LENGTH] for each in distinct])
+    return [f"299 - {_quoted(each)}" for each in distinct]
+
+
+def _fitting(messages: Sequence[str]) -> list[str]:
+    fitting: list[str] = []
+    left = _MAX_TOTAL_LENGTH
+    for each in messages:
+        left -= len(each)
+        if left < 0:
+            break
+        fitting.append(each)
+    return fitting
+
+
+def _quoted(message: str) -> str:
+    escaped = message.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

@@ -1,0 +1,119 @@
+"""What should run: captures, endpoints, links and the time in; rings and endpoint states out. Pure.
+
+The plan is the whole desired state, computed anew whenever any input changes; the reconciler
+compares it with what runs (DESIGN 5: level-triggered).
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from apiserver.resource.filters import CAPTURE_ALL, NoMatchError, expression
+from apiserver.resource.types import CaptureUID, PacketCapture
+from nodeagent.discovery.endpoints import Endpoint
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RingKey:
+    """One interface of one pod for one capture: what has a handle and a file of its own."""
+
+    capture: CaptureUID
+    pod_uid: str
+    interface: str
+
+
+class Phase(Enum):
+    """What a selected endpoint should be doing now."""
+
+    SCHEDULED = "before its start"
+    RUNNING = "between its start and its end"
+    ENDED = "after its end"
+    BLOCKED = "would run, but cannot"
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One selected endpoint: its phase, and the filter as pcap-filter text where it runs.
+
+    `reason` is the stop reason where nothing can match, `message` says why it is blocked.
+    """
+
+    endpoint: Endpoint
+    phase: Phase
+    filter: str = CAPTURE_ALL
+    reason: str = ""
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All selected endpoints, and the next moment at which time alone changes the plan."""
+
+    rings: Mapping[RingKey, Planned]
+    next_change: datetime | None
+
+
+def make_plan(
+    captures: Collection[PacketCapture],
+    endpoints: Sequence[Endpoint],
+    *,
+    links: Collection[str],
+    now: datetime,
+) -> Plan:
+    """Compute what this node should capture; `links` are the names of the interfaces that exist."""
+    rings: dict[RingKey, Planned] = {}
+    for capture in captures:
+        for endpoint in endpoints:
+            if _selects(capture, endpoint):
+                key = RingKey(capture.uid, endpoint.pod_uid, endpoint.interface)
+                rings[key] = _planned(capture, endpoint, links=links, now=now)
+    moments = [
+        moment
+        for capture in captures
+        for moment in (capture.spec.start_time, capture.spec.end_time)
+        if moment is not None and moment > now
+    ]
+    return Plan(rings, min(moments, default=None))
+
+
+def _selects(capture: PacketCapture, endpoint: Endpoint) -> bool:
+    return capture.namespace == endpoint.namespace and capture.spec.selector.matches(
+        endpoint.labels
+    )
+
+
+def _planned(
+    capture: PacketCapture, endpoint: Endpoint, *, links: Collection[str], now: datetime
+) -> Planned:
+    phase = phase_at(capture, now)
+    if phase is not Phase.RUNNING:
+        return Planned(endpoint, phase)
+    try:
+        text = expression(capture.spec.filters, _named_ports(endpoint))
+    except NoMatchError:
+        message = "the filters name only ports that this pod does not have"
+        return Planned(endpoint, Phase.ENDED, reason="NoMatch", message=message)
+    if endpoint.interface not in links:
+        message = f"interface {endpoint.interface} does not exist on this node"
+        return Planned(endpoint, Phase.BLOCKED, message=message)
+    return Planned(endpoint, Phase.RUNNING, filter=text)
+
+
+def phase_at(capture: PacketCapture, now: datetime) -> Phase:
+    """Return what the schedule alone says: the end wins, so that an end in the past always ends."""
+    spec = capture.spec
+    if spec.end_time is not None and spec.end_time <= now:
+        return Phase.ENDED
+    if spec.start_time is not None and spec.start_time > now:
+        return Phase.SCHEDULED
+    return Phase.RUNNING
+
+
+def _named_ports(endpoint: Endpoint) -> dict[tuple[str, int | None], set[int]]:
+    """Return the ports that the pod gives names to, by protocol and (None) of any protocol."""
+    ports: dict[tuple[str, int | None], set[int]] = {}
+    for each in endpoint.ports:
+        for protocol in (each.protocol, None):
+            ports.setdefault((each.name, protocol), set()).add(each.port)
+    return ports

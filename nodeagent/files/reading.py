@@ -1,0 +1,54 @@
+"""A file as a stream of bounded chunks, read off the event loop."""
+
+import asyncio
+import errno
+import os
+import stat
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+CHUNK_BYTES = 256 << 10
+
+
+@asynccontextmanager
+async def read_chunks(
+    path: Path, *, limit: int | None
+) -> AsyncGenerator[tuple[int, AsyncIterator[bytes]]]:
+    """Open a file; gives its length in bytes (at most `limit`) and that many bytes in chunks.
+
+    Raises OSError; FileNotFoundError also where the path is not a regular file.
+    """
+    stream, size = await asyncio.to_thread(_open, path)
+    try:
+        length = size if limit is None else min(size, limit)
+        yield length, _chunks(stream, length)
+    finally:
+        await asyncio.to_thread(stream.close)
+
+
+def _open(path: Path) -> tuple[BinaryIO, int]:
+    # O_NOFOLLOW: whoever can write to the directory must not make us read another file.
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            raise FileNotFoundError(path) from error
+        raise
+    stream = os.fdopen(descriptor, "rb")
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode):
+        stream.close()
+        raise FileNotFoundError(path)
+    return stream, found.st_size
+
+
+async def _chunks(stream: BinaryIO, length: int) -> AsyncIterator[bytes]:
+    left = length
+    while left:
+        chunk = await asyncio.to_thread(stream.read, min(left, CHUNK_BYTES))
+        if not chunk:
+            raise EOFError("the file became shorter while it was read")
+        left -= len(chunk)
+        yield chunk

@@ -1,0 +1,48 @@
+"""What can go wrong with a live capture; the text is for people, the fields for programs."""
+
+from pathlib import Path
+
+
+class CaptureError(Exception):
+    """A capture on `interface` failed in `operation`; `message` is libpcap's or the kernel's."""
+
+    def __init__(self, interface: str, operation: str, message: str) -> None:
+        super().__init__(f"{interface}: {operation}: {message}")
+        self.interface = interface
+        self.operation = operation
+        self.message = message
+
+
+class InterfaceNotFoundError(CaptureError):
+    """There is no such interface, or its name belongs to another one by now."""
+
+
+class InterfaceDownError(CaptureError):
+    """The interface is there and down: a capture can start when it is up."""
+
+
+class InterfaceGoneError(CaptureError):
+    """The interface was there and was removed, or moved to another network namespace."""
+
+
+class CapturePermissionError(CaptureError):
+    """The process lacks CAP_NET_RAW."""
+
+
+class LinkTypeError(CaptureError):
+    """The interface carries no Ethernet frames."""
+
+
+class FilterError(CaptureError):
+    """The filter does not compile, or the kernel refuses its program."""
+
+
+class FileError(Exception):
+    """A capture file could not be made or written; `code` is an errno."""
+
+    def __init__(self, path: Path, operation: str, code: int, message: str) -> None:
+        super().__init__(f"{path}: {operation}: {message}")
+        self.path = path
+        self.operation = operation
+        self.code = code
+        self.message = message

@@ -1,0 +1,236 @@
+"""A live capture handle: opened, filtered, read in batches, closed exactly once.
+
+Facts that the code relies on (libpcap 1.10.3, Linux 5.10 to 6.18, TPACKET_V3; seen in tests/node):
+
+* The socket sees packets as soon as `pcap_activate` returns, before any filter. Here it is bound
+  to a protocol that no frame has until the filter is attached, so no packet is ever in the ring
+  that the filter has not passed.
+* `pcap_setfilter` on a running handle first attaches a program that rejects everything, and what
+  passes meanwhile is lost without being counted. SO_ATTACH_FILTER replaces a program atomically.
+* The kernel counts what it accepted (PACKET_STATISTICS) at the moment of acceptance; a packet can
+  be read only when its block retires, at most one block timeout later. So "accepted minus dropped
+  minus read" says exactly how many packets are still to come, and a drain knows when it is done.
+* A socket whose interface went down reports ENETDOWN once and works again when the interface
+  comes up, under whatever name. Only when the interface is unregistered does its index in the
+  socket's address become -1, and of that the socket says nothing. libpcap's own check goes by
+  the name from the beginning, so it takes a renamed interface for a vanished one: it is avoided
+  by reading only when a block is ready.
+"""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+from nodeagent.libpcap.binding import CData, ffi, libc, live_lib, pcap_dump, pcap_lib
+from nodeagent.libpcap.dump import DumpFile
+from nodeagent.libpcap.errors import (
+    CaptureError,
+    CapturePermissionError,
+    FilterError,
+    InterfaceDownError,
+    InterfaceGoneError,
+    InterfaceNotFoundError,
+    LinkTypeError,
+)
+from nodeagent.libpcap.program import CompileError, Filter, Program, compile_program, text_of
+
+SNAP_BYTES = 262_144
+RING_BYTES = 8 * 1024 * 1024
+BLOCK_TIMEOUT_MS = 50
+
+_NANOSECONDS = 1
+_ETHERNET = 1
+_ERRBUF_BYTES = 256
+_SO_ATTACH_FILTER = 26
+_ETH_P_ALL = 0x0003
+# Below 0x600 an EtherType field is a length, so the kernel gives no received frame this protocol.
+_ETH_P_NOTHING = 0x00FF
+
+_ACTIVATION_ERRORS: dict[int, type[CaptureError]] = {
+    -5: InterfaceNotFoundError,
+    -8: CapturePermissionError,
+    -9: InterfaceDownError,
+    -11: CapturePermissionError,
+}
+_COUNTER_MODULUS = 1 << 32
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """What the kernel counted since the handle was opened, of packets that passed the filter."""
+
+    received: int = 0  # with the dropped ones
+    dropped: int = 0
+
+
+class LiveHandle:
+    """Packets of one interface. `dispatch`, `stats` and `attach` belong to one thread."""
+
+    def __init__(self, interface: str, index: int | None = None) -> None:
+        """Open `interface` without listening yet: `listen` attaches the first filter.
+
+        With an `index`, the name must belong to that interface: names move between pods.
+
+        Raises:
+            CaptureError: one of its subclasses where the reason is known.
+        """
+        self.interface = interface
+        self._dispatched = 0
+        self._raw: CData = ffi.new("struct pcap_stat *")
+        self._stats = Stats()
+        errbuf = ffi.new("char[]", _ERRBUF_BYTES)
+        self._handle = live_lib.pcap_create(os.fsencode(interface), errbuf)
+        if not self._handle:
+            raise CaptureError(interface, "create", text_of(errbuf))
+        self._open = True
+        try:
+            self._activate()
+            live_lib.pcap_setnonblock(self._handle, 1, errbuf)
+        except CaptureError:
+            self._open = False
+            pcap_lib.pcap_close(self._handle)
+            raise
+        self.fd: int = live_lib.pcap_get_selectable_fd(self._handle)
+        self._socket = socket.socket(fileno=self.fd)
+        if index not in (None, self.index):
+            self.close()
+            raise InterfaceNotFoundError(interface, "open", f"its index is no longer {index}")
+
+    @property
+    def index(self) -> int:
+        """The interface's index; -1 when the interface is gone."""
+        return int(self._address().sll_ifindex)
+
+    def compile(self, expression: str) -> Filter:
+        """Compile pcap-filter text for this handle; may run in any thread, beside `dispatch`.
+
+        Raises:
+            FilterError: the text is not a filter.
+        """
+        dead = pcap_lib.pcap_open_dead(_ETHERNET, SNAP_BYTES)
+        try:
+            return Filter(
+                live=compile_program(self._handle, expression),
+                offline=compile_program(dead, expression),
+            )
+        except CompileError as error:
+            raise FilterError(self.interface, "compile", error.message) from error
+        finally:
+            pcap_lib.pcap_close(dead)
+
+    def listen(self, program: Program) -> None:
+        """Attach the first filter and let packets in.
+
+        Raises:
+            FilterError: the kernel refuses the program.
+            InterfaceDownError: the interface went down meanwhile.
+            InterfaceGoneError: it vanished meanwhile.
+        """
+        self.attach(program)
+        address = self._address()
+        address.sll_protocol = socket.htons(_ETH_P_ALL)
+        if libc.bind(self.fd, address, ffi.sizeof("struct sockaddr_ll")):
+            message = os.strerror(ffi.errno)
+            raise InterfaceGoneError(self.interface, "bind", message)
+        # A bind to an interface that is down succeeds and leaves this error.
+        if code := self.take_error():
+            raise InterfaceDownError(self.interface, "bind", os.strerror(code))
+
+    def attach(self, program: Program) -> None:
+        """Put `program` in the place of the filter that runs, between two packets.
+
+        Raises:
+            FilterError: the kernel refuses the program; the old one still runs.
+        """
+        size = ffi.sizeof("struct sock_fprog")
+        if libc.setsockopt(
+            self.fd, socket.SOL_SOCKET, _SO_ATTACH_FILTER, program.for_kernel, size
+        ):
+            raise FilterError(self.interface, "attach", os.strerror(ffi.errno))
+
+    def create_file(self, path: Path) -> DumpFile:
+        """Create a capture file for this handle's packets; may run in any thread.
+
+        Raises:
+            FileError: the file exists or cannot be made.
+        """
+        return DumpFile(path, self._handle)
+
+    def dispatch(self, file: DumpFile, max_packets: int) -> int:
+        """Write at most `max_packets` waiting packets to `file`; return how many there were.
+
+        Raises:
+            CaptureError: the handle is broken.
+        """
+        count: int = live_lib.pcap_dispatch(self._handle, max_packets, pcap_dump, file.writer)
+        if count < 0:
+            raise CaptureError(self.interface, "dispatch", self._message())
+        self._dispatched += count
+        return count
+
+    def next_packet(self) -> tuple[CData, CData] | None:
+        """Return header and bytes of one waiting packet, good until the next call.
+
+        Raises:
+            CaptureError: the handle is broken.
+        """
+        header, packet = ffi.new("struct pcap_pkthdr **"), ffi.new("unsigned char **")
+        count: int = live_lib.pcap_next_ex(self._handle, header, packet)
+        if count < 0:
+            raise CaptureError(self.interface, "next_ex", self._message())
+        self._dispatched += count
+        return (header[0], packet[0]) if count else None
+
+    def stats(self) -> Stats:
+        """Read the counters, widened: libpcap keeps them in 32 bits."""
+        if live_lib.pcap_stats(self._handle, self._raw):
+            raise CaptureError(self.interface, "stats", self._message())
+        last = self._stats
+        self._stats = Stats(
+            received=last.received + (self._raw.ps_recv - last.received) % _COUNTER_MODULUS,
+            dropped=last.dropped + (self._raw.ps_drop - last.dropped) % _COUNTER_MODULUS,
+        )
+        return self._stats
+
+    def waiting(self) -> int:
+        """Return how many packets passed the filter so far and were not read yet."""
+        stats = self.stats()
+        return stats.received - stats.dropped - self._dispatched
+
+    def take_error(self) -> int:
+        """Return the socket's pending errno, 0 if there is none, and clear it."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+
+    def close(self) -> None:
+        """Close the handle, once; takes tens of milliseconds (the kernel waits for readers)."""
+        if self._open:
+            self._open = False
+            self._socket.detach()
+            pcap_lib.pcap_close(self._handle)
+
+    def _activate(self) -> None:
+        handle = self._handle
+        live_lib.pcap_set_snaplen(handle, SNAP_BYTES)
+        live_lib.pcap_set_promisc(handle, 0)
+        live_lib.pcap_set_immediate_mode(handle, 0)
+        live_lib.pcap_set_timeout(handle, BLOCK_TIMEOUT_MS)
+        live_lib.pcap_set_buffer_size(handle, RING_BYTES)
+        live_lib.pcap_set_tstamp_precision(handle, _NANOSECONDS)
+        live_lib.pcap_set_protocol_linux(handle, _ETH_P_NOTHING)
+        status = live_lib.pcap_activate(handle)
+        if status < 0:
+            message = self._message() or text_of(live_lib.pcap_statustostr(status))
+            kind = _ACTIVATION_ERRORS.get(status, CaptureError)
+            raise kind(self.interface, "activate", message)
+        if live_lib.pcap_datalink(handle) != _ETHERNET:
+            raise LinkTypeError(self.interface, "activate", "not an Ethernet interface")
+
+    def _address(self) -> CData:
+        address = ffi.new("struct sockaddr_ll *")
+        length = ffi.new("unsigned int *", ffi.sizeof("struct sockaddr_ll"))
+        libc.getsockname(self.fd, address, length)
+        return address
+
+    def _message(self) -> str:
+        return text_of(pcap_lib.pcap_geterr(self._handle))

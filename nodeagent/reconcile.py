@@ -1,0 +1,292 @@
+"""The loop: newest captures, pods, links and time in; rings started, swapped and stopped.
+
+Level-triggered: every round compares the whole plan with what runs, so that a missed or doubled
+event changes nothing (DESIGN 5). Captures are settled side by side, the endpoints of one capture
+one after the other, because they share a directory.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from apiserver.resource.types import CaptureUID, PacketCapture
+from apiserver.serving.clock import Clock
+from nodeagent.capture.engine import CaptureEngine
+from nodeagent.capture.events import Counted, Ended, Event, WriteFailed
+from nodeagent.capture.plan import Phase, Plan, Planned, RingKey, make_plan
+from nodeagent.capture.records import CaptureRecord, EndpointRecord
+from nodeagent.capture.storage import CaptureStorage
+from nodeagent.cluster.captures import CaptureSet
+from nodeagent.cluster.reports import ReportSender
+from nodeagent.discovery.endpoints import Endpoint
+from nodeagent.discovery.links import Link
+from nodeagent.files.directory import DirectoryError
+from nodeagent.libpcap.errors import CaptureError, FileError
+
+log = logging.getLogger(__name__)
+
+# Counters that change are passed on at most this often; a changed state goes at once.
+COUNTERS_SECONDS = 5.0
+
+# Wall clocks are stepped; a start or end is looked at again at least this often while one is due.
+LONGEST_WAIT_SECONDS = 60.0
+
+
+class Reconciler:
+    """Owns the records of all captures; its inputs are set from outside, then `wake` is called."""
+
+    def __init__(
+        self,
+        engine: CaptureEngine,
+        storage: CaptureStorage,
+        captures: CaptureSet,
+        sender: ReportSender,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float],
+    ) -> None:
+        self._engine = engine
+        self._storage = storage
+        self._captures = captures
+        self._sender = sender
+        self._clock = clock
+        self._monotonic = monotonic
+        self._endpoints: tuple[Endpoint, ...] = ()
+        self._links: Mapping[str, Link] = {}
+        self._records: dict[CaptureUID, CaptureRecord] = {}
+        self._ended: dict[RingKey, CaptureError] = {}
+        self._count_due: float | None = None
+        self._awake = asyncio.Event()
+
+    def wake(self) -> None:
+        """Have a round made soon: something changed."""
+        self._awake.set()
+
+    def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Take the pods' interfaces as they are now."""
+        self._endpoints = endpoints
+        self.wake()
+
+    def set_links(self, links: Mapping[str, Link]) -> None:
+        """Take the node's interfaces as they are now; whatever failed may work on them."""
+        self._links = links
+        for record in self._records.values():
+            for endpoint in record.endpoints.values():
+                endpoint.retry_at = 0.0
+        self.wake()
+
+    def hear(self, event: Event) -> None:
+        """Take an event of the engine; called in the event loop."""
+        match event:
+            case Counted():
+                self._count_soon()
+                return
+            case Ended(key, error):
+                assert isinstance(key, RingKey)
+                self._ended[key] = error
+            case WriteFailed(key, error):
+                assert isinstance(key, RingKey)
+                endpoint = self._find(key)
+                if endpoint is not None:
+                    endpoint.message = str(error)
+                log.warning("capture file cannot be written", extra={"error": str(error)})
+            case _:
+                pass
+        self.wake()
+
+    async def run(self) -> None:
+        """Make rounds for ever, whenever something changed or time has come."""
+        while True:
+            self._awake.clear()
+            due = await self._round()
+            delay = self._delay(due)
+            try:
+                async with asyncio.timeout(delay):
+                    await self._awake.wait()
+            except TimeoutError:
+                pass
+
+    async def stop_all(self) -> None:
+        """End all rings and remember their counters; captures go on when the agent is back."""
+        for record in self._records.values():
+            for endpoint in record.endpoints.values():
+                if endpoint.running:
+                    await self._stop(endpoint)
+            await self._save(record)
+
+    async def _round(self) -> datetime | None:
+        """Bring what runs in line with the plan; return when time alone will change the plan."""
+        if not self._captures.synced:
+            return None
+        plan = make_plan(
+            self._captures.captures, self._endpoints, links=self._links, now=self._clock()
+        )
+        self._count()
+        present = {capture.uid: capture for capture in self._captures.captures}
+        async with asyncio.TaskGroup() as tasks:
+            for uid in {*present, *self._records}:
+                tasks.create_task(self._settle(uid, present.get(uid), plan))
+        for uid in self._captures.gone:
+            await self._remove(uid)
+        return plan.next_change
+
+    async def _settle(self, uid: CaptureUID, capture: PacketCapture | None, plan: Plan) -> None:
+        record = await self._record(uid, capture)
+        if capture is None:
+            # Deleted or out of sight: nothing is captured any more. Files go when it is certain.
+            for endpoint in record.endpoints.values():
+                if endpoint.running:
+                    await self._stop(endpoint)
+            return
+        wanted = {key: each for key, each in plan.rings.items() if key.capture == uid}
+        for key, planned in wanted.items():
+            await self._settle_endpoint(
+                record, record.endpoint(key, planned.endpoint.pod), planned
+            )
+        for key, endpoint in record.endpoints.items():
+            if key not in wanted:
+                await self._settle_unwanted(endpoint)
+        await self._save(record)
+        self._sender.put(record.report())
+
+    async def _record(self, uid: CaptureUID, capture: PacketCapture | None) -> CaptureRecord:
+        record = self._records.get(uid)
+        if record is None:
+            assert capture is not None, "a capture that nobody knows is not settled"
+            record = CaptureRecord(capture)
+            self._records[uid] = record
+            await self._storage.recall(record)
+        if capture is not None:
+            record.capture = capture
+        return record
+
+    async def _settle_endpoint(
+        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
+    ) -> None:
+        error = self._ended.pop(endpoint.key, None)
+        if error is not None and endpoint.running:
+            await self._stop(endpoint)
+            endpoint.fail(str(error), now=self._monotonic())
+        if planned.phase is Phase.RUNNING:
+            await self._keep_running(record, endpoint, planned)
+            return
+        if endpoint.running:
+            await self._stop(endpoint)
+        match planned.phase:
+            case Phase.SCHEDULED:
+                endpoint.schedule()
+            case Phase.ENDED:
+                endpoint.finish(planned.reason or "EndTime", planned.message)
+            case Phase.BLOCKED:
+                endpoint.block(planned.message)
+
+    async def _settle_unwanted(self, endpoint: EndpointRecord) -> None:
+        self._ended.pop(endpoint.key, None)
+        if endpoint.running:
+            await self._stop(endpoint)
+        pods = {each.pod_uid for each in self._endpoints}
+        endpoint.finish("Unselected" if endpoint.key.pod_uid in pods else "Deleted")
+
+    async def _keep_running(
+        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
+    ) -> None:
+        if endpoint.running and endpoint.filter == planned.filter:
+            endpoint.settle_state()
+            return
+        if not endpoint.running and endpoint.retry_at > self._monotonic():
+            return
+        try:
+            if endpoint.running:
+                await self._swap(record, endpoint, planned)
+            else:
+                await self._start(record, endpoint, planned)
+        except (CaptureError, FileError, DirectoryError) as error:
+            if endpoint.running:
+                await self._stop(endpoint)
+            endpoint.fail(str(error), now=self._monotonic())
+            log.warning("endpoint is not captured", extra={"error": str(error)})
+
+    async def _start(
+        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
+    ) -> None:
+        path = await self._storage.new_file(record, endpoint, identity=self._captures.identity)
+        interface = planned.endpoint.interface
+        await self._engine.start(
+            endpoint.key,
+            interface=interface,
+            expression=planned.filter,
+            path=path,
+            index=self._links[interface].index,
+        )
+        endpoint.begin(planned.filter)
+        record.file_names = await self._storage.file_names(record)
+        log.info(
+            "capture started",
+            extra={"capture": record.capture.name, "pod": endpoint.pod, "interface": interface},
+        )
+
+    async def _swap(
+        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
+    ) -> None:
+        """Go on with another filter in a new file; the old one has its rotated name by then."""
+        path = await self._storage.new_file(record, endpoint, identity=self._captures.identity)
+        await self._engine.swap(endpoint.key, expression=planned.filter, path=path)
+        endpoint.begin(planned.filter)
+        record.file_names = await self._storage.file_names(record)
+
+    async def _stop(self, endpoint: EndpointRecord) -> None:
+        counters = await self._engine.stop(endpoint.key)
+        endpoint.end(counters.total)
+        log.info("capture stopped", extra={"pod": endpoint.pod})
+
+    async def _save(self, record: CaptureRecord) -> None:
+        try:
+            await self._storage.save(record, identity=self._captures.identity)
+        except DirectoryError as error:
+            log.warning("state of a capture is not saved", extra={"error": str(error)})
+
+    async def _remove(self, uid: CaptureUID) -> None:
+        """Remove the files of a capture that is gone for certain."""
+        try:
+            await self._storage.remove(uid)
+        except DirectoryError as error:
+            log.error("files of a deleted capture stay", extra={"error": str(error)})  # noqa: TRY400 - the path and the reason are the whole story
+            return
+        self._records.pop(uid, None)
+        self._sender.forget(uid)
+        self._captures.forget(uid)
+        log.info("files of a deleted capture removed", extra={"uid": uid})
+
+    def _count(self) -> None:
+        """Take the counters of all rings as they are now."""
+        self._count_due = None
+        for key, counters in self._engine.snapshot().items():
+            assert isinstance(key, RingKey)
+            endpoint = self._find(key)
+            if endpoint is not None and endpoint.running:
+                endpoint.count(counters.total)
+
+    def _count_soon(self) -> None:
+        if self._count_due is None:
+            self._count_due = self._monotonic() + COUNTERS_SECONDS
+            asyncio.get_running_loop().call_later(COUNTERS_SECONDS, self.wake)
+
+    def _find(self, key: RingKey) -> EndpointRecord | None:
+        record = self._records.get(key.capture)
+        return record.endpoints.get(key) if record else None
+
+    def _delay(self, due: datetime | None) -> float | None:
+        """Return how long nothing but an event can change anything; None: for ever."""
+        delays = []
+        if due is not None:
+            until_due = (due - self._clock()).total_seconds()
+            delays.append(min(max(until_due, 0.0), LONGEST_WAIT_SECONDS))
+        retries = [
+            endpoint.retry_at - self._monotonic()
+            for record in self._records.values()
+            for endpoint in record.endpoints.values()
+            if endpoint.failures and not endpoint.running
+        ]
+        delays += [max(each, 0.05) for each in retries]
+        return min(delays, default=None)

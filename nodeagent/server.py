@@ -1,0 +1,98 @@
+"""The agent over HTTPS: a capture's files, for the API server alone (DESIGN 9.4)."""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable, Mapping
+from pathlib import Path
+
+import orjson
+from aiohttp import web
+
+from apiserver import agentapi
+from nodeagent.files.catalog import list_files
+from nodeagent.files.directory import DirectoryError, read_state
+from nodeagent.files.layout import UnsafeNameError, capture_directory, file_in
+from nodeagent.files.reading import read_chunks
+
+log = logging.getLogger(__name__)
+
+# How much of each file that is being written may be read: it ends with a whole packet.
+ReadableBytes = Callable[[], Mapping[Path, int]]
+
+
+class FileServer:
+    """Serves what lies under one capture directory."""
+
+    def __init__(self, root: Path, readable_bytes: ReadableBytes) -> None:
+        self._root = root
+        self._readable_bytes = readable_bytes
+
+    async def list(self, request: web.Request) -> web.StreamResponse:
+        """GET the list of a capture's files."""
+        directory = await self._directory(request)
+        active = self._readable_bytes()
+        entries = await asyncio.to_thread(list_files, directory, active)
+        answer = agentapi.FileList(entries).to_json()
+        return web.Response(body=orjson.dumps(answer), content_type="application/json")
+
+    async def get(self, request: web.Request) -> web.StreamResponse:
+        """GET one file, as long as it is when it is opened."""
+        directory = await self._directory(request)
+        try:
+            path = file_in(directory, request.match_info["file"])
+        except UnsafeNameError as error:
+            raise web.HTTPNotFound(text=str(error)) from error
+        limit = self._readable_bytes().get(path)
+        try:
+            async with read_chunks(path, limit=limit) as (length, chunks):
+                return await _stream(request, length, chunks)
+        except FileNotFoundError as error:
+            raise web.HTTPNotFound(text=f"no file {path.name}") from error
+
+    async def _directory(self, request: web.Request) -> Path:
+        """Return the directory of the capture that is asked for, if it is still that one's."""
+        names = request.match_info
+        try:
+            directory = capture_directory(self._root, names["namespace"], names["name"])
+            state = await asyncio.to_thread(read_state, directory)
+        except (UnsafeNameError, DirectoryError) as error:
+            raise web.HTTPNotFound(text=str(error)) from error
+        if state is None or state.uid != request.query.get("uid"):
+            raise web.HTTPNotFound(text="this node has no files of that capture")
+        return directory
+
+
+async def _stream(
+    request: web.Request, length: int, chunks: AsyncIterator[bytes]
+) -> web.StreamResponse:
+    response = web.StreamResponse()
+    response.content_length = length
+    response.headers["Content-Type"] = "application/vnd.tcpdump.pcap"
+    await response.prepare(request)
+    async for chunk in chunks:
+        await response.write(chunk)
+    await response.write_eof()
+    return response
+
+
+@web.middleware
+async def server_only(
+    request: web.Request, handler: Callable[[web.Request], object]
+) -> web.StreamResponse:
+    """Refuse everybody but the API server; TLS has checked the certificate, this checks the name."""
+    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+    subject = dict(pair for name in tls.getpeercert()["subject"] for pair in name) if tls else {}
+    if subject.get("commonName") != agentapi.SERVER_COMMON_NAME:
+        raise web.HTTPForbidden(text="only the API server may ask")
+    response = await handler(request)  # type: ignore[misc] # aiohttp's own type of a handler is looser
+    assert isinstance(response, web.StreamResponse)
+    return response
+
+
+def build_app(files: FileServer) -> web.Application:
+    """Return the application."""
+    app = web.Application(middlewares=[server_only])
+    path = agentapi.files_path("{namespace}", "{name}")
+    app.router.add_get(path, files.list)
+    app.router.add_get(f"{path}/{{file}}", files.get)
+    return app

@@ -1,0 +1,55 @@
+"""tcpdump, running beside the capture and reading what was captured: the independent judge."""
+
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(slots=True)
+class Seen:
+    """What tcpdump wrote to its file; known after its block."""
+
+    packets: int = 0
+
+
+@contextmanager
+def captured_by_tcpdump(interface: str, expression: str, path: Path) -> Iterator[Seen]:
+    """Run `tcpdump -w` on an interface inside the block, from before its first line to its end."""
+    command = ["tcpdump", "-Z", "root", "-n", "-i", interface, "-w", str(path), expression]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    seen = Seen()
+    try:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "listening on" in line:
+                break
+        yield seen
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=10)
+    seen.packets = packets_in(path)
+
+
+def packets_in(path: Path) -> int:
+    """Count the packets in a capture file, as tcpdump reads it."""
+    done = subprocess.run(
+        ["tcpdump", "--count", "-r", str(path)], capture_output=True, text=True, check=True
+    )
+    found = re.search(r"(\d+) packets?", done.stdout + done.stderr)
+    assert found, done.stdout + done.stderr
+    return int(found[1])
+
+
+def wait_for(condition: Callable[[], bool], *, seconds: float) -> bool:
+    """Ask again and again, as a person would, until it is so or the time is over."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True

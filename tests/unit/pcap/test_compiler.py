@@ -1,0 +1,87 @@
+import asyncio
+import os
+from pathlib import Path
+
+import pytest
+
+from apiserver.pcap.compiler import CompilerError, FilterCompiler
+from apiserver.pcap.program import FilterError, count_instructions
+
+GENEROUS_SECONDS = 30.0
+
+# Takes libpcap minutes.
+ENDLESS = " or ".join(f"portrange {port}-{port + 1}" for port in range(1, 1800, 3))
+
+
+def children() -> set[str]:
+    """Return the process ids of this process's children that still run."""
+    found = set()
+    for task in Path("/proc/self/task").iterdir():
+        found |= set((task / "children").read_text().split())
+    return found
+
+
+async def test_a_filter_is_compiled_in_another_process():
+    length = await FilterCompiler().check("tcp port 80", deadline_seconds=GENEROUS_SECONDS)
+
+    assert length == count_instructions("tcp port 80")
+
+
+async def test_what_libpcap_says_is_passed_on():
+    with pytest.raises(FilterError) as caught:
+        await FilterCompiler().check("tcp prot 80", deadline_seconds=GENEROUS_SECONDS)
+
+    assert "syntax error" in caught.value.message
+
+
+async def test_a_filter_that_is_far_too_long_is_told_so():
+    with pytest.raises(FilterError, match="more than 16384 bytes"):
+        await FilterCompiler().check("tcp or " * 100_000, deadline_seconds=GENEROUS_SECONDS)
+
+
+@pytest.mark.parametrize("text", ["host localhost", "port domain", "net loopback"])
+async def test_no_name_is_looked_up_on_this_machine(text):
+    with pytest.raises(FilterError, match="unknown"):
+        await FilterCompiler().check(text, deadline_seconds=GENEROUS_SECONDS)
+
+
+async def test_a_filter_that_takes_too_long_is_too_complex_and_leaves_no_process():
+    before = children()
+
+    with pytest.raises(FilterError, match=r"too complex: .* more than 0.5 seconds"):
+        await FilterCompiler().check(ENDLESS, deadline_seconds=0.5)
+
+    assert children() <= before
+
+
+async def test_a_caller_that_goes_leaves_no_process():
+    before = children()
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.3):
+            await FilterCompiler().check(ENDLESS, deadline_seconds=GENEROUS_SECONDS)
+
+    assert children() <= before
+
+
+async def test_more_filters_than_slots_are_all_compiled():
+    compiler = FilterCompiler(concurrency=1)
+
+    async with asyncio.TaskGroup() as group:
+        checks = [
+            group.create_task(
+                compiler.check(f"tcp port {port}", deadline_seconds=GENEROUS_SECONDS)
+            )
+            for port in range(1, 6)
+        ]
+
+    assert len({check.result() for check in checks}) == 1
+
+
+async def test_a_compiler_that_fails_says_nothing_about_the_filter(monkeypatch):
+    monkeypatch.setattr("sys.executable", "/bin/false")
+
+    with pytest.raises(CompilerError) as caught:
+        await FilterCompiler().check("tcp", deadline_seconds=GENEROUS_SECONDS)
+
+    assert caught.value.status == os.EX_OK + 1

@@ -1,0 +1,243 @@
+import asyncio
+import ssl
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from apiserver.pki import Identity, issue, new_authority
+from apiserver.serving.tls import TLSFiles, server_context
+from apiserver.upstream.client import (
+    MAX_LINE_BYTES,
+    ApiStatusError,
+    KubeconfigError,
+    UnreachableError,
+    open_client,
+)
+from tests.fakes.kubernetes_api import (
+    Ending,
+    KubernetesAPI,
+    Reply,
+    Stream,
+    a_list,
+    a_status,
+    an_event,
+    an_object,
+    serving,
+    write_kubeconfig,
+)
+
+PATH = "/apis/projectcalico.org/v3/packetcaptures"
+
+
+@pytest.fixture
+async def api():
+    async with serving(KubernetesAPI()) as running:
+        yield running
+
+
+@pytest.fixture
+async def client(api, tmp_path):
+    async with open_client(write_kubeconfig(tmp_path / "config", api.url)) as opened:
+        yield opened
+
+
+async def test_a_document_is_read_with_its_query(api, client):
+    api.lists.append(Reply({"kind": "X"}))
+
+    assert await client.get_json(PATH, {"view": "spec"}) == {"kind": "X"}
+    assert (api.asked[0].path, api.asked[0].query) == (PATH, {"view": "spec"})
+    assert api.asked[0].user_agent == "packetcapture"
+
+
+async def test_a_document_is_created(api, client):
+    assert await client.create(PATH, {"kind": "X", "spec": {"n": 1}}) == api.asked[0].document
+    assert api.asked[0].method == "POST"
+
+
+async def test_a_refusal_carries_code_reason_and_wait(api, client):
+    api.lists.append(Reply(a_status(429, "TooManyRequests", "later", retry_after=7), 429))
+
+    with pytest.raises(ApiStatusError) as caught:
+        await client.get_json(PATH)
+
+    error = caught.value
+    assert (error.code, error.reason, error.message) == (429, "TooManyRequests", "later")
+    assert error.retry_after == 7
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"<html>secret</html>", id="no JSON"),
+        pytest.param(b'{"secret":1}', id="no Status"),
+    ],
+)
+async def test_a_refusal_that_is_no_status_is_not_repeated(api, client, body):
+    api.lists.append(Reply(body, 502))
+
+    with pytest.raises(ApiStatusError) as caught:
+        await client.get_json(PATH)
+
+    assert caught.value.code == 502
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize("body", [b"nonsense", b"[1]"])
+async def test_an_answer_that_is_no_document_counts_as_none(api, client, body):
+    api.lists.append(Reply(body))
+
+    with pytest.raises(UnreachableError):
+        await client.get_json(PATH)
+
+
+async def test_a_server_that_is_not_there_is_unreachable(tmp_path):
+    config = write_kubeconfig(tmp_path / "config", "http://127.0.0.1:1")
+
+    async with open_client(config) as client:
+        with pytest.raises(UnreachableError):
+            await client.get_json(PATH)
+
+
+async def test_a_stream_gives_its_lines_however_long_until_it_ends(api, client):
+    long = an_object("x" * 3_000_000)
+    lines = an_event("ADDED", an_object("a")) + an_event("ADDED", long)
+    api.watches.append(Stream((lines[:20], lines[20:]), Ending.CLEAN))
+
+    async with client.stream_lines(PATH, {"watch": "true"}) as events:
+        found = [event async for event in events]
+
+    assert [event["object"] for event in found] == [an_object("a"), long]
+
+
+@pytest.mark.parametrize("ending", [Ending.CLEAN, Ending.CUT])
+async def test_a_stream_that_ends_within_a_line_is_told(api, client, ending):
+    api.watches.append(Stream((an_event("ADDED", an_object("a")), b'{"type":'), ending))
+
+    found = []
+    with pytest.raises(UnreachableError):
+        async with client.stream_lines(PATH, {"watch": "true"}) as events:
+            found.extend([event async for event in events])
+
+
+async def test_a_line_without_end_is_refused(api, client):
+    chunk = b"x" * 2**20
+    api.watches.append(Stream((chunk,) * (MAX_LINE_BYTES // len(chunk) + 1)))
+
+    with pytest.raises(UnreachableError, match="longer than"):
+        async with client.stream_lines(PATH, {"watch": "true"}) as events:
+            await anext(events)
+
+
+async def test_a_refused_stream_is_told_at_the_door(api, client):
+    api.watches.append(Reply(a_status(410, "Expired"), 410))
+
+    with pytest.raises(ApiStatusError) as caught:
+        async with client.stream_lines(PATH, {"watch": "true"}):
+            pass
+
+    assert caught.value.code == 410
+
+
+async def test_a_stream_can_be_left_while_it_is_silent(api, client):
+    async with asyncio.timeout(5):
+        async with client.stream_lines(PATH, {"watch": "true"}):
+            pass
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param(None, id="absent"),
+        pytest.param("", id="empty"),
+        pytest.param("[", id="no YAML"),
+        pytest.param("- a", id="no object"),
+        pytest.param("current-context: a\nclusters: []\ncontexts: []\nusers: []", id="dangling"),
+        pytest.param("current-context: a\nclusters: 1\ncontexts: 2\nusers: 3", id="other types"),
+    ],
+)
+async def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path, text):
+    path = tmp_path / "config"
+    if text is not None:
+        path.write_text(text)
+
+    with pytest.raises(KubeconfigError) as caught:
+        async with open_client(path):
+            pass
+
+    assert caught.value.path == path
+
+
+class Credentials:
+    """A CA, a server's certificate and a client's, as files."""
+
+    def __init__(self, directory, *, authority=None) -> None:
+        now, lifetime = datetime.now(UTC), timedelta(hours=1)
+        self.authority = authority or new_authority("test", now=now, lifetime=lifetime)
+        self.authority_path = directory / "ca.crt"
+        self.authority_path.write_bytes(self.authority.certificate)
+        self.server = self._write(
+            directory / "server",
+            issue(
+                self.authority,
+                Identity("server", addresses=("127.0.0.1",)),
+                now=now,
+                lifetime=lifetime,
+            ),
+        )
+        self.client = self._write(
+            directory / "client",
+            issue(self.authority, Identity("agent"), now=now, lifetime=lifetime),
+        )
+
+    def _write(self, stem, pair) -> TLSFiles:
+        files = TLSFiles(stem.with_suffix(".crt"), stem.with_suffix(".key"))
+        files.certificate.write_bytes(pair.certificate)
+        files.key.write_bytes(pair.key)
+        return files
+
+    def listener(self) -> ssl.SSLContext:
+        return server_context(
+            self.server,
+            client_authorities=(self.authority_path,),
+            client_certificate_required=True,
+        )
+
+    def kubeconfig(self, path, url):
+        return write_kubeconfig(
+            path,
+            url,
+            cluster={"certificate-authority": str(self.authority_path)},
+            user={
+                "client-certificate": str(self.client.certificate),
+                "client-key": str(self.client.key),
+            },
+        )
+
+
+async def test_both_sides_show_their_certificates(tmp_path):
+    credentials = Credentials(tmp_path)
+    api = KubernetesAPI()
+    api.lists.append(a_list())
+
+    async with (
+        serving(api, tls=credentials.listener()),
+        open_client(credentials.kubeconfig(tmp_path / "config", api.url)) as client,
+    ):
+        answer = await client.get_json(PATH)
+
+    assert answer["items"] == []
+
+
+async def test_a_server_of_another_authority_is_not_believed(tmp_path):
+    (tmp_path / "other").mkdir()
+    credentials, other = Credentials(tmp_path), Credentials(tmp_path / "other")
+    api = KubernetesAPI()
+
+    async with (
+        serving(api, tls=other.listener()),
+        open_client(credentials.kubeconfig(tmp_path / "config", api.url)) as client,
+    ):
+        with pytest.raises(UnreachableError, match="certificate verify failed"):
+            await client.get_json(PATH)
+
+    assert api.asked == []
