@@ -54,7 +54,7 @@ async def run(config: Config) -> None:
         config.tls, client_authorities=(config.client_ca_file,), client_certificate_required=True
     )
     bell = _Doorbell()
-    storage = CaptureStorage(config.capture_dir, clock=utc_now)
+    storage = CaptureStorage(config.capture_dir)
     async with (
         open_client(config.kubeconfig) as client,
         sending_reports(

@@ -9,7 +9,9 @@ import asyncio
 import logging
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from typing import Protocol
 
+from apiserver.agentapi import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
 from apiserver.serving.clock import Clock
 from nodeagent.capture.engine import CaptureEngine
@@ -18,7 +20,6 @@ from nodeagent.capture.plan import Phase, Plan, Planned, RingKey, make_plan
 from nodeagent.capture.records import CaptureRecord, EndpointRecord
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.cluster.captures import CaptureSet
-from nodeagent.cluster.reports import ReportSender
 from nodeagent.discovery.endpoints import Endpoint
 from nodeagent.discovery.links import Link
 from nodeagent.files.directory import DirectoryError
@@ -33,6 +34,16 @@ COUNTERS_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 60.0
 
 
+class Reports(Protocol):
+    """Who tells the server what runs here."""
+
+    def put(self, report: CaptureReport) -> None:
+        """Have a capture told, if that says anything new."""
+
+    def forget(self, uid: str) -> None:
+        """Leave a capture out from now on."""
+
+
 class Reconciler:
     """Owns the records of all captures; its inputs are set from outside, then `wake` is called."""
 
@@ -41,7 +52,7 @@ class Reconciler:
         engine: CaptureEngine,
         storage: CaptureStorage,
         captures: CaptureSet,
-        sender: ReportSender,
+        reports: Reports,
         *,
         clock: Clock,
         monotonic: Callable[[], float],
@@ -49,7 +60,7 @@ class Reconciler:
         self._engine = engine
         self._storage = storage
         self._captures = captures
-        self._sender = sender
+        self._reports = reports
         self._clock = clock
         self._monotonic = monotonic
         self._endpoints: tuple[Endpoint, ...] = ()
@@ -148,7 +159,7 @@ class Reconciler:
             if key not in wanted:
                 await self._settle_unwanted(endpoint)
         await self._save(record)
-        self._sender.put(record.report())
+        self._reports.put(record.report())
 
     async def _record(self, uid: CaptureUID, capture: PacketCapture | None) -> CaptureRecord:
         record = self._records.get(uid)
@@ -230,8 +241,10 @@ class Reconciler:
         self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
     ) -> None:
         """Go on with another filter in a new file; the old one has its rotated name by then."""
-        path = await self._storage.new_file(record, endpoint, identity=self._captures.identity)
-        await self._engine.swap(endpoint.key, expression=planned.filter, path=path)
+        path, old = await self._storage.next_file(record, endpoint, now=self._clock())
+        counters = await self._engine.swap(endpoint.key, expression=planned.filter, path=path)
+        if not counters.file.packets:
+            await self._storage.discard(old)
         endpoint.begin(planned.filter)
         record.file_names = await self._storage.file_names(record)
 
@@ -254,7 +267,7 @@ class Reconciler:
             log.error("files of a deleted capture stay", extra={"error": str(error)})  # noqa: TRY400 - the path and the reason are the whole story
             return
         self._records.pop(uid, None)
-        self._sender.forget(uid)
+        self._reports.forget(uid)
         self._captures.forget(uid)
         log.info("files of a deleted capture removed", extra={"uid": uid})
 

@@ -12,10 +12,9 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from signal import SIGKILL, SIGXCPU
 from typing import Final
 
-from apiserver.jsontypes import JsonObject
+from apiserver.jsontypes import JsonObject, integer_at, text_at
 from apiserver.pcap.program import FilterError
 
 DEFAULT_CONCURRENCY: Final = 2
@@ -49,20 +48,21 @@ class FilterCompiler:
         async with self._slots:
             try:
                 async with asyncio.timeout(deadline_seconds):
-                    answer = await _compile(expression, cpu_seconds=math.ceil(deadline_seconds))
+                    answer = await _compile(expression, deadline_seconds)
             except TimeoutError as error:
-                raise _too_slow(deadline_seconds) from error
-        if answer is None:
-            raise _too_slow(deadline_seconds)
-        return _instructions(answer)
+                raise FilterError(
+                    "the filter is too complex: compiling it takes more than "
+                    f"{deadline_seconds:g} seconds"
+                ) from error
+        if message := text_at(answer, "error"):
+            raise FilterError(message)
+        return integer_at(answer, "instructions")
 
 
-async def _compile(expression: str, *, cpu_seconds: int) -> JsonObject | None:
-    """Return the answer of a child process, None if its CPU time was up."""
-    async with _open_child(cpu_seconds) as child:
+async def _compile(expression: str, deadline_seconds: float) -> JsonObject:
+    # A little more than the deadline: this limit is for a child whose parent was killed.
+    async with _open_child(cpu_seconds=math.ceil(deadline_seconds) + 1) as child:
         output, _ = await child.communicate(expression.encode(errors="replace"))
-    if child.returncode in {-SIGXCPU, -SIGKILL}:
-        return None
     if child.returncode != 0:
         raise CompilerError(child.returncode)
     answer: JsonObject = json.loads(output)
@@ -70,7 +70,7 @@ async def _compile(expression: str, *, cpu_seconds: int) -> JsonObject | None:
 
 
 @asynccontextmanager
-async def _open_child(cpu_seconds: int) -> AsyncGenerator[Process]:
+async def _open_child(*, cpu_seconds: int) -> AsyncGenerator[Process]:
     # -P and -s: modules come from the package's own place, never from the working directory.
     arguments = ("-P", "-s", "-m", "apiserver.pcap.compile", str(cpu_seconds))
     environment = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
@@ -83,19 +83,3 @@ async def _open_child(cpu_seconds: int) -> AsyncGenerator[Process]:
         if child.returncode is None:
             child.kill()
             await child.wait()
-
-
-def _instructions(answer: JsonObject) -> int:
-    match answer:
-        case {"instructions": int(count)}:
-            return count
-        case {"error": str(message)}:
-            raise FilterError(message)
-        case _:
-            raise CompilerError(0)
-
-
-def _too_slow(deadline_seconds: float) -> FilterError:
-    return FilterError(
-        f"the filter is too complex: compiling it takes more than {deadline_seconds:g} seconds"
-    )

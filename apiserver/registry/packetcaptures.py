@@ -5,7 +5,7 @@ from datetime import datetime
 
 from apiserver.fields import FieldError, forbidden
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, integer_at, object_at, text_at
-from apiserver.pcap.compiler import FilterCompiler
+from apiserver.pcap.compiler import CompilerError, FilterCompiler
 from apiserver.pcap.program import FilterError
 from apiserver.resource import types
 from apiserver.resource.codec import canonical_spec
@@ -18,6 +18,7 @@ from apiserver.wire.ages import age
 from apiserver.wire.body import cannot_be_handled
 from apiserver.wire.metaschema import OBJECT_META
 from apiserver.wire.resources import Resource, Subresource
+from apiserver.wire.status import internal
 from apiserver.wire.table import Column
 
 PACKET_CAPTURES = Resource(
@@ -49,7 +50,7 @@ _COLUMNS = (
 )
 
 # A filter that takes libpcap longer than this to compile is refused.
-COMPILE_SECONDS = 2.0
+COMPILE_SECONDS = 5.0
 
 
 class PacketCaptureStrategy:
@@ -138,6 +139,8 @@ class PacketCaptureStrategy:
             await self._compiler.check(text, deadline_seconds=COMPILE_SECONDS)
         except FilterError as error:
             return [forbidden("spec.filters", str(error))]
+        except CompilerError as error:
+            raise internal(str(error)) from error
         return []
 
     def warnings(self, document: JsonObject, old: JsonObject | None) -> tuple[str, ...]:

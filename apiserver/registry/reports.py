@@ -147,6 +147,10 @@ class ReportMerger:
             log.warning("status is not written, trying again", extra={"error": error.message})
             self._keep(uid, pending)
             return
+        except Exception:
+            # A report that this server cannot handle must not end the server for all others.
+            log.exception("status cannot be written", extra={"capture": pending.name})
+            return
         self._remember_write(uid)
 
     def _remember_write(self, uid: str) -> None:

@@ -50,11 +50,6 @@ def expression(filters: Sequence[Filter], named_ports: NamedPorts) -> str:
     return " or ".join(terms)
 
 
-def count_port_terms(filters: Sequence[Filter]) -> int:
-    """Return how many terms with ports the rules make, a name counting as one."""
-    return sum(len(rule.ports) for rule in filters)
-
-
 def _terms(rule: Filter, named_ports: NamedPorts) -> Iterator[str]:
     if not rule.ports:
         yield f"proto {rule.protocol}"

@@ -39,8 +39,8 @@ def combined_state(states: Iterable[str]) -> str:
     present = set(states)
     for state in _PRECEDENCE:
         if state in present:
-            return state
-    return State.ERROR if present else ""
+            return str(state)
+    return str(State.ERROR) if present else ""
 
 
 def status_state(status: JsonObject) -> str:

@@ -59,6 +59,7 @@ _UNFIT: Final = (
     TypeError,
     ValueError,
 )
+_FETCHED: Final = "only certificates, tokens and passwords are supported, not exec or OIDC"
 
 
 class UpstreamError(Exception):
@@ -186,16 +187,23 @@ async def open_client(kubeconfig: Path, *, context: str | None = None) -> AsyncG
 def _load(kubeconfig: Path, context: str | None) -> Configuration:
     """Read the configuration; blocks."""
     configuration = Configuration()
-    # The library reads its files on the loop that it is called from: here that is one of its own.
-    asyncio.run(
-        load_kube_config(
-            config_file=str(kubeconfig),
-            context=context,
-            client_configuration=configuration,
-            persist_config=False,
-        )
+    loading = load_kube_config(
+        config_file=str(kubeconfig),
+        context=context,
+        client_configuration=configuration,
+        persist_config=False,
     )
-    return configuration
+    # A coroutine by its name alone: it reads files, and waits only for credentials that another
+    # program or server gives out. Those expire within hours, and nothing here would renew them.
+    try:
+        loading.send(None)
+    except StopIteration:
+        return configuration
+    except RuntimeError as error:
+        raise ConfigException(_FETCHED) from error
+    finally:
+        loading.close()
+    raise ConfigException(_FETCHED)
 
 
 @contextmanager

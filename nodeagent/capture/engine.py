@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_all
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,6 @@ from nodeagent.capture.events import Counted, Event, FirstPacket
 from nodeagent.capture.ring import Counters, Ring, open_ring
 from nodeagent.capture.thread import CaptureThread
 from nodeagent.libpcap.dump import DumpFile
-from nodeagent.libpcap.errors import CaptureError
 from nodeagent.libpcap.handle import LiveHandle
 from nodeagent.libpcap.program import Filter
 
@@ -62,6 +61,12 @@ class _Member:
     ring: Ring | None = None
     heard: bool = False  # its first packet was told
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    def opened(self) -> Ring:
+        """Return the ring; raise KeyError if it is not open yet, or no longer."""
+        if self.ring is None:
+            raise KeyError("the ring is not open")
+        return self.ring
 
 
 class Engine:
@@ -122,26 +127,25 @@ class Engine:
                 has ended, with the reason.
             FileError: the file could not be made; the ring goes on as before.
         """
-        async with self._members[key].lock:
-            ring = self._ring(key)
+        member = self._members[key]
+        async with member.lock:
+            ring = member.opened()
             preparing = partial(_prepare, ring.handle, expression or "", path)
             next_filter, file = await _claim(
                 self._workers.submit(preparing), lambda prepared: prepared[1].discard()
             )
-            try:
-                return await _claim(self._thread.swap(ring, next_filter, file))
-            except CaptureError:
-                await _claim(self._workers.submit(file.discard))
-                raise
+            return await _claim(self._thread.swap(ring, next_filter, file))
 
     async def stop(self, key: Hashable) -> Counters:
         """End a ring after what it received until now; return its final counters.
 
         Takes at most four block timeouts, and none on a link without traffic.
         """
-        async with self._members[key].lock:
-            ring = self._ring(key)
+        member = self._members[key]
+        async with member.lock:
+            ring = member.opened()
             counters = await _claim(self._thread.stop(ring))
+            member.ring = None
             del self._members[key]
             # Closing a handle is some 20 ms of waiting in the kernel that nobody else has to do.
             self._workers.submit(ring.close)
@@ -149,18 +153,12 @@ class Engine:
 
     def counters(self, key: Hashable) -> Counters:
         """Return the counters of a started ring."""
-        return self._ring(key).counters
+        return self._members[key].opened().counters
 
     def snapshot(self) -> Mapping[Hashable, Counters]:
         """Return the counters of all started rings."""
         members = self._members.items()
         return {key: each.ring.counters for key, each in members if each.ring is not None}
-
-    def _ring(self, key: Hashable) -> Ring:
-        ring = self._members[key].ring
-        if ring is None:
-            raise KeyError(key)
-        return ring
 
     def _hear(self, ring: Ring, event: Event) -> None:
         """Pass an event on to the event loop; called in the capture thread."""
@@ -168,7 +166,8 @@ class Engine:
             if ring in self._untold:
                 return
             self._untold.add(ring)
-        self._loop.call_soon_threadsafe(self._tell, ring, event)
+        with suppress(RuntimeError):  # the loop is closed: nobody listens any more
+            self._loop.call_soon_threadsafe(self._tell, ring, event)
 
     def _tell(self, ring: Ring, event: Event) -> None:
         if isinstance(event, Counted):
@@ -182,9 +181,12 @@ class Engine:
             self._on_event(FirstPacket(ring.key))
         self._on_event(event)
 
-    def shut_down(self) -> None:
-        """Stop everything, blocking: at most four block timeouts and the closing."""
+    async def close(self) -> None:
+        """Stop everything: takes at most four block timeouts and the closing of the handles."""
         rings = [each.ring for each in self._members.values() if each.ring is not None]
+        await asyncio.shield(self._loop.run_in_executor(None, self._shut_down, rings))
+
+    def _shut_down(self, rings: list[Ring]) -> None:
         wait_for_all([self._thread.stop(ring) for ring in rings])
         wait_for_all([self._workers.submit(ring.close) for ring in rings])
         self._workers.shutdown()
@@ -198,8 +200,7 @@ async def open_engine(on_event: Callable[[Event], None]) -> AsyncGenerator[Engin
     try:
         yield engine
     finally:
-        loop = asyncio.get_running_loop()
-        await asyncio.shield(loop.run_in_executor(None, engine.shut_down))
+        await engine.close()
 
 
 async def _claim(
@@ -219,4 +220,4 @@ def _abandon(abandon: Callable[[_Result], object], work: Future[_Result]) -> Non
 
 
 def _prepare(handle: LiveHandle, expression: str, path: Path) -> tuple[Filter, DumpFile]:
-    return handle.compile(expression), handle.create_file(path)
+    return handle.compile_filter(expression), handle.create_file(path)

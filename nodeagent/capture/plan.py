@@ -90,7 +90,7 @@ def _planned(
     if phase is not Phase.RUNNING:
         return Planned(endpoint, phase)
     try:
-        text = expression(capture.spec.filters, _named_ports(endpoint))
+        text = expression(capture.spec.filters, endpoint.named_ports)
     except NoMatchError:
         message = "the filters name only ports that this pod does not have"
         return Planned(endpoint, Phase.ENDED, reason="NoMatch", message=message)
@@ -108,12 +108,3 @@ def phase_at(capture: PacketCapture, now: datetime) -> Phase:
     if spec.start_time is not None and spec.start_time > now:
         return Phase.SCHEDULED
     return Phase.RUNNING
-
-
-def _named_ports(endpoint: Endpoint) -> dict[tuple[str, int | None], set[int]]:
-    """Return the ports that the pod gives names to, by protocol and (None) of any protocol."""
-    ports: dict[tuple[str, int | None], set[int]] = {}
-    for each in endpoint.ports:
-        for protocol in (each.protocol, None):
-            ports.setdefault((each.name, protocol), set()).add(each.port)
-    return ports

@@ -97,7 +97,7 @@ class EndpointRecord:
             pod=self.pod,
             pod_uid=self.key.pod_uid,
             interface=self.key.interface,
-            state=self.state,
+            state=str(self.state),
             packets=total.packets,
             bytes=total.bytes,
             dropped_ring=total.dropped_ring,

@@ -9,7 +9,6 @@ does (a packet or two, on a busy link) was let in by one of the two filters: eac
 to the new file if it passes the new filter, and to the old one if not.
 """
 
-import math
 from collections.abc import Hashable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
@@ -74,17 +73,12 @@ class Ring:
         self.key = key
         self.handle = handle
         self.error: CaptureError | None = None  # why it ended by itself
-        self.told_at = -math.inf  # when its owner last heard that it counts (monotonic seconds)
+        self.stopping = False  # nothing comes after the turn that was set
         self._file = file
         self._turn: _Turn | None = None
         self._write_error: FileError | None = None
         self._before_file = Tally()
         self.counters = Counters(file.path, file.readable_bytes, Tally(), Tally())
-
-    @property
-    def stopping(self) -> bool:
-        """Whether nothing comes after the turn that was set."""
-        return self._turn is not None and self._turn.next_file is None
 
     @property
     def drained(self) -> bool:
@@ -111,6 +105,7 @@ class Ring:
 
     def begin_stop(self) -> None:
         """Set the turn after which nothing comes."""
+        self.stopping = True
         self.handle.attach(REJECT_ALL)
         self._turn = _Turn(self.handle.waiting())
 
@@ -118,11 +113,17 @@ class Ring:
         """Set the turn after which packets pass `next_filter` and go to `next_file`.
 
         Raises:
-            FilterError: the kernel refuses the filter; nothing has changed.
+            CaptureError: the ring has ended, or the kernel refuses the filter. The file is
+                discarded, and nothing else has changed.
         """
-        owed = self.handle.waiting()
-        self.handle.attach(next_filter.live)
-        unsure = self.handle.waiting() - owed
+        with ExitStack() as undo:
+            undo.callback(next_file.discard)
+            if self.error is not None:
+                raise self.error
+            owed = self.handle.waiting()
+            self.handle.attach(next_filter.live)
+            unsure = self.handle.waiting() - owed
+            undo.pop_all()
         self._turn = _Turn(owed, unsure, next_filter=next_filter, next_file=next_file)
 
     def turn(self) -> Counters:
@@ -141,12 +142,14 @@ class Ring:
             self._settle(turn.ahead)
         return final
 
-    def cancel_turn(self) -> None:
-        """Forget a swap that cannot be made: its file is not used."""
+    def cancel_swap(self) -> None:
+        """Discard the next file of a broken ring, with what was sorted into it."""
         turn, self._turn = self._turn, None
-        if turn is not None and turn.ahead:
-            total = self.counters.total
-            self._publish(replace(total, dropped_writer=total.dropped_writer + turn.ahead))
+        if turn is None or turn.next_file is None:
+            return
+        turn.next_file.discard()
+        total = self.counters.total
+        self._publish(replace(total, dropped_writer=total.dropped_writer + turn.ahead))
 
     def take_write_error(self) -> FileError | None:
         """Return why batches are being lost, once, when that begins."""
@@ -170,7 +173,7 @@ class Ring:
         turn.unsure -= 1
         assert turn.next_filter is not None
         assert turn.next_file is not None
-        if turn.next_filter.offline.matches(*packet):
+        if turn.next_filter.claims(*packet):
             turn.next_file.write(*packet)
             turn.ahead += 1
         else:
@@ -212,7 +215,7 @@ def open_ring(
     with ExitStack() as undo:
         handle = LiveHandle(interface, index)
         undo.callback(handle.close)
-        program = handle.compile(expression).live
+        program = handle.compile(expression)
         file = handle.create_file(path)
         undo.callback(file.discard)
         handle.listen(program)

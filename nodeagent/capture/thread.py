@@ -9,21 +9,22 @@ A busy ring that needs a processor of its own would move to another instance of 
 two rounds; nothing here assumes that there is one instance only.
 """
 
-import errno
 import logging
+import math
 import os
 import select
 import socket
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
 
+from nodeagent.capture.commands import Commands, begin
 from nodeagent.capture.events import Counted, Ended, Event, WriteFailed
+from nodeagent.capture.notices import Notices
 from nodeagent.capture.ring import Counters, Ring
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.errors import CaptureError, InterfaceGoneError
@@ -33,13 +34,8 @@ from nodeagent.libpcap.program import Filter
 log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 4 * BLOCK_TIMEOUT_MS / 1000
-# A busy ring has a batch per millisecond. To wake the event loop for each would cost a third of
-# the processor time of the capture (measured with packets of 100 bytes).
-_NOTICE_SECONDS = 0.1
 _RTMGRP_LINK = 1
 _NOTICE_BYTES = 65_536
-
-_Result = TypeVar("_Result")
 
 
 @dataclass(slots=True)
@@ -66,14 +62,13 @@ class CaptureThread:
         self._tell = tell
         self._rings: dict[int, Ring] = {}
         self._drains: dict[Ring, _Drain] = {}
-        self._news: dict[Ring, float] = {}  # whose counters changed, and when that is to be told
-        self._commands: deque[Callable[[], None]] = deque()
-        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+        self._notices = Notices(lambda ring: tell(ring, Counted(ring.key)))
+        self._commands = Commands()
         self._links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
         self._links.bind((0, _RTMGRP_LINK))
         self._links.setblocking(False)
         self._epoll = select.epoll()
-        self._epoll.register(self._wake, select.EPOLLIN)
+        self._epoll.register(self._commands, select.EPOLLIN)
         self._epoll.register(self._links, select.EPOLLIN)
         self._running = True
         self._thread = threading.Thread(target=self._run, name="capture")
@@ -81,70 +76,53 @@ class CaptureThread:
 
     def add(self, ring: Ring) -> Future[None]:
         """Begin to read `ring`."""
-        return self._submit(partial(self._add, ring))
+        return self._commands.submit(partial(self._add, ring))
 
     def stop(self, ring: Ring) -> Future[Counters]:
         """Let nothing more into `ring`, read what is in it, close its file and forget it."""
-        return self._submit(partial(self._stop, ring))
+        return self._commands.submit(partial(self._stop, ring))
 
     def swap(self, ring: Ring, next_filter: Filter, file: DumpFile) -> Future[Counters]:
         """Change filter and file of `ring`; gives the final counters of the old file.
 
-        The future fails with the ring's own error if it has ended; `file` is then not used.
+        The ring takes over `file`, and discards it if the swap fails (`Ring.begin_swap`).
         """
-        return self._submit(partial(self._swap, ring, next_filter, file))
+        return self._commands.submit(partial(self._swap, ring, next_filter, file))
 
     def close(self) -> None:
         """End the thread; all rings must have been stopped. Waits for one round at most."""
-        self._submit(self._leave)
+        self._commands.submit(self._leave)
         self._thread.join()
         self._epoll.close()
         self._links.close()
-        os.close(self._wake)
-
-    def _submit(self, begin: Callable[[Future[_Result]], None]) -> Future[_Result]:
-        done: Future[_Result] = Future()
-        # Begun work is finished whoever stops waiting for it: a turn cannot be half made.
-        done.set_running_or_notify_cancel()
-        self._commands.append(partial(_begin, begin, done))
-        os.eventfd_write(self._wake, 1)
-        return done
+        self._commands.close()
 
     # Everything below runs in the capture thread.
 
     def _run(self) -> None:
         while self._running:
             for fd, events in self._epoll.poll(self._patience()):
-                if fd == self._wake:
-                    self._obey()
+                if fd == self._commands.fileno():
+                    self._commands.perform()
                 elif fd == self._links.fileno():
                     self._hear_of_links()
                 elif fd in self._rings:
                     ring = self._rings[fd]
                     self._guard(ring, partial(self._serve, ring, events))
-            if self._drains:
-                self._make_turns()
-            if self._news:
-                self._tell_news()
+            now = time.monotonic()
+            self._make_turns(now)
+            self._notices.tell_due(now)
 
     def _patience(self) -> float | None:
-        if not (self._drains or self._news):
-            return None
+        """Return for how many seconds there is nothing to do but what epoll says."""
         deadlines = [drain.deadline for drain in self._drains.values()]
-        return max(0.0, min([*deadlines, *self._news.values()]) - time.monotonic())
-
-    def _obey(self) -> None:
-        os.eventfd_read(self._wake)
-        while self._commands:
-            self._commands.popleft()()
+        deadline = min([self._notices.next_due(), *deadlines])
+        return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
 
     def _hear_of_links(self) -> None:
-        # What happened is read from the sockets themselves, so a lost notice (ENOBUFS) is as good.
-        try:
+        # What happened is asked of the sockets, so that notices were lost (ENOBUFS) is as good.
+        with suppress(OSError):
             self._links.recv(_NOTICE_BYTES)
-        except OSError as error:
-            if error.errno not in (errno.ENOBUFS, errno.EAGAIN):
-                raise
         for ring in list(self._rings.values()):
             self._guard(ring, partial(self._check_link, ring))
 
@@ -156,24 +134,25 @@ class CaptureThread:
 
     def _stop(self, ring: Ring, done: Future[Counters]) -> None:
         if drain := self._drains.get(ring):
-            drain.then.append(partial(_begin, partial(self._stop, ring), done))
-        elif ring.handle.fd in self._rings:
+            drain.then.append(partial(begin, partial(self._stop, ring), done))
+        elif self._runs(ring):
             ring.begin_stop()
             self._drain(ring, done)
         else:
-            done.set_result(ring.turn())
+            done.set_result(ring.counters)
 
     def _swap(
         self, ring: Ring, next_filter: Filter, file: DumpFile, done: Future[Counters]
     ) -> None:
         if drain := self._drains.get(ring):
             again = partial(self._swap, ring, next_filter, file)
-            drain.then.append(partial(_begin, again, done))
-        elif ring.error is not None:
-            raise ring.error
+            drain.then.append(partial(begin, again, done))
         else:
             ring.begin_swap(next_filter, file)
             self._drain(ring, done)
+
+    def _runs(self, ring: Ring) -> bool:
+        return self._rings.get(ring.handle.fd) is ring
 
     def _leave(self, done: Future[None]) -> None:
         self._running = False
@@ -182,21 +161,19 @@ class CaptureThread:
     def _drain(self, ring: Ring, done: Future[Counters] | None) -> None:
         self._drains[ring] = _Drain(time.monotonic() + _DRAIN_SECONDS, done)
 
-    def _make_turns(self) -> None:
-        now = time.monotonic()
+    def _make_turns(self, now: float) -> None:
         for ring, drain in list(self._drains.items()):
             if ring.drained or now >= drain.deadline:
                 self._guard(ring, partial(self._make_turn, ring, drain))
 
     def _make_turn(self, ring: Ring, drain: _Drain) -> None:
-        del self._drains[ring]
-        stopped = ring.stopping
         final = ring.turn()
+        del self._drains[ring]
         self._report(ring)
-        if stopped:
+        if ring.stopping:
             self._forget(ring)
         drain.resolve(final)
-        if not stopped:
+        if not ring.stopping:
             self._check_link(ring)
         for command in drain.then:
             command()
@@ -204,7 +181,7 @@ class CaptureThread:
     def _forget(self, ring: Ring) -> None:
         del self._rings[ring.handle.fd]
         self._epoll.unregister(ring.handle.fd)
-        self._news.pop(ring, None)
+        self._notices.forget(ring)
         if ring.error is not None:
             self._tell(ring, Ended(ring.key, ring.error))
 
@@ -232,14 +209,7 @@ class CaptureThread:
     def _report(self, ring: Ring) -> None:
         if error := ring.take_write_error():
             self._tell(ring, WriteFailed(ring.key, error))
-        self._news.setdefault(ring, ring.told_at + _NOTICE_SECONDS)
-
-    def _tell_news(self) -> None:
-        now = time.monotonic()
-        for ring in [ring for ring, due in self._news.items() if now >= due]:
-            del self._news[ring]
-            ring.told_at = now
-            self._tell(ring, Counted(ring.key))
+        self._notices.note(ring)
 
     def _check_link(self, ring: Ring) -> None:
         """End a ring whose interface is gone, after what it had received."""
@@ -253,22 +223,14 @@ class CaptureThread:
         """End a ring that cannot even be drained."""
         ring.error = error
         drain = self._drains.pop(ring, None)
-        if ring.handle.fd in self._rings:
+        if self._runs(ring):
             self._forget(ring)
         if drain is None:
             return
         if ring.stopping:
-            drain.resolve(ring.turn())
+            drain.resolve(ring.counters)
         else:
-            ring.cancel_turn()
+            ring.cancel_swap()
             drain.fail(error)
         for command in drain.then:
             command()
-
-
-def _begin(begin: Callable[[Future[_Result]], None], done: Future[_Result]) -> None:
-    """Begin a command; what it raises is its result."""
-    try:
-        begin(done)
-    except Exception as error:  # noqa: BLE001 - handed to whoever awaits `done`
-        done.set_exception(error)

@@ -1,6 +1,6 @@
 """A live capture handle: opened, filtered, read in batches, closed exactly once.
 
-Facts that the code relies on (libpcap 1.10.3, Linux 5.10 to 6.18, TPACKET_V3; seen in tests/node):
+Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by tests/node):
 
 * The socket sees packets as soon as `pcap_activate` returns, before any filter. Here it is bound
   to a protocol that no frame has until the filter is attached, so no packet is ever in the ring
@@ -33,14 +33,21 @@ from nodeagent.libpcap.errors import (
     InterfaceNotFoundError,
     LinkTypeError,
 )
-from nodeagent.libpcap.program import CompileError, Filter, Program, compile_program, text_of
+from nodeagent.libpcap.program import (
+    ETHERNET,
+    SNAP_BYTES,
+    CompileError,
+    Filter,
+    Program,
+    compile_offline,
+    compile_program,
+    text_of,
+)
 
-SNAP_BYTES = 262_144
 RING_BYTES = 8 * 1024 * 1024
 BLOCK_TIMEOUT_MS = 50
 
 _NANOSECONDS = 1
-_ETHERNET = 1
 _ERRBUF_BYTES = 256
 _SO_ATTACH_FILTER = 26
 _ETH_P_ALL = 0x0003
@@ -102,22 +109,20 @@ class LiveHandle:
         """The interface's index; -1 when the interface is gone."""
         return int(self._address().sll_ifindex)
 
-    def compile(self, expression: str) -> Filter:
+    def compile(self, expression: str) -> Program:
         """Compile pcap-filter text for this handle; may run in any thread, beside `dispatch`.
 
         Raises:
             FilterError: the text is not a filter.
         """
-        dead = pcap_lib.pcap_open_dead(_ETHERNET, SNAP_BYTES)
         try:
-            return Filter(
-                live=compile_program(self._handle, expression),
-                offline=compile_program(dead, expression),
-            )
+            return compile_program(self._handle, expression)
         except CompileError as error:
             raise FilterError(self.interface, "compile", error.message) from error
-        finally:
-            pcap_lib.pcap_close(dead)
+
+    def compile_filter(self, expression: str) -> Filter:
+        """Compile a filter that will replace the one that runs; otherwise as `compile`."""
+        return Filter(self.compile(expression), compile_offline(expression))
 
     def listen(self, program: Program) -> None:
         """Attach the first filter and let packets in.
@@ -186,10 +191,9 @@ class LiveHandle:
         """Read the counters, widened: libpcap keeps them in 32 bits."""
         if live_lib.pcap_stats(self._handle, self._raw):
             raise CaptureError(self.interface, "stats", self._message())
-        last = self._stats
         self._stats = Stats(
-            received=last.received + (self._raw.ps_recv - last.received) % _COUNTER_MODULUS,
-            dropped=last.dropped + (self._raw.ps_drop - last.dropped) % _COUNTER_MODULUS,
+            received=widened(self._stats.received, self._raw.ps_recv),
+            dropped=widened(self._stats.dropped, self._raw.ps_drop),
         )
         return self._stats
 
@@ -223,7 +227,7 @@ class LiveHandle:
             message = self._message() or text_of(live_lib.pcap_statustostr(status))
             kind = _ACTIVATION_ERRORS.get(status, CaptureError)
             raise kind(self.interface, "activate", message)
-        if live_lib.pcap_datalink(handle) != _ETHERNET:
+        if live_lib.pcap_datalink(handle) != ETHERNET:
             raise LinkTypeError(self.interface, "activate", "not an Ethernet interface")
 
     def _address(self) -> CData:
@@ -234,3 +238,8 @@ class LiveHandle:
 
     def _message(self) -> str:
         return text_of(pcap_lib.pcap_geterr(self._handle))
+
+
+def widened(last: int, now: int) -> int:
+    """Return the count that is `now` in 32 bits and was `last`, by less than 2^32 packets ago."""
+    return last + (now - last) % _COUNTER_MODULUS

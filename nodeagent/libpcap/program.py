@@ -4,6 +4,9 @@ from dataclasses import dataclass
 
 from nodeagent.libpcap.binding import CData, ffi, pcap_lib
 
+ETHERNET = 1  # DLT_EN10MB
+SNAP_BYTES = 262_144  # of each packet: all
+
 _NETMASK_UNKNOWN = 0xFFFF_FFFF
 
 
@@ -40,11 +43,16 @@ REJECT_ALL = Program(ffi.new("struct bpf_insn[]", [(0x06, 0, 0, 0)]))  # ret #0
 class Filter:
     """One filter twice: for packets as the kernel sees them, and as they are in files.
 
-    They differ in VLAN tags, which the kernel keeps beside the packet and libpcap puts back.
+    They differ in VLAN tags, which the kernel keeps beside the packet and libpcap puts back. There
+    is no `offline` for what only the kernel knows (`inbound`, `ifindex`).
     """
 
     live: Program
-    offline: Program
+    offline: Program | None
+
+    def claims(self, header: CData, packet: CData) -> bool:
+        """Say whether a packet that this filter may have let in is one of its own."""
+        return self.offline is None or self.offline.matches(header, packet)
 
 
 def compile_program(handle: CData, expression: str) -> Program:
@@ -68,6 +76,17 @@ def compile_program(handle: CData, expression: str) -> Program:
         return Program(instructions)
     finally:
         pcap_lib.pcap_freecode(program)
+
+
+def compile_offline(expression: str) -> Program | None:
+    """Compile pcap-filter text for Ethernet frames in files; None if it makes no sense there."""
+    dead = pcap_lib.pcap_open_dead(ETHERNET, SNAP_BYTES)
+    try:
+        return compile_program(dead, expression)
+    except CompileError:
+        return None
+    finally:
+        pcap_lib.pcap_close(dead)
 
 
 def text_of(message: CData) -> str:

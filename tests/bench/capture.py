@@ -26,8 +26,8 @@ from pathlib import Path
 from statistics import median
 
 from nodeagent.capture.engine import open_engine
-from tests.bench.flood import PORT, flood
-from tests.support.netns import Pod, open_pod
+from tests.bench.flood import flood
+from tests.support.netns import PORT, Pod, open_pod
 
 FILTER = f"udp dst port {PORT}"
 PACKET_BYTES = 100

@@ -126,7 +126,7 @@ def _capture(directory: Path, installation: Standalone, web: Pod, client: Pod) -
     terminal.run(f"kubectl get --raw {path}/files/{NODE}/{file_name} > http.pcap")
     terminal.run("tcpdump -n -r http.pcap -c 6 2>/dev/null")
     packets = packets_in(directory / "http.pcap")
-    decoded = int(terminal.run("tcpdump -A -r http.pcap 2>/dev/null | grep -c 'GET /demo'"))
+    decoded = int(terminal.run("tcpdump -n -r http.pcap 2>/dev/null | grep -c 'HTTP: GET'"))
     dropped = terminal.run(
         "kubectl get packetcaptures.p http -o jsonpath={.status.dropped}", show=False
     )
@@ -146,13 +146,8 @@ def _capture(directory: Path, installation: Standalone, web: Pod, client: Pod) -
 
 
 def _until_state(terminal: Terminal, state: str) -> None:
-    """Follow the object, as `kubectl get -w` does, until it says `state`."""
-    terminal.run(
-        "kubectl get packetcaptures.p http -w --request-timeout=20s "
-        "-o 'jsonpath={range .status.files[*]}{.state}{\"\\n\"}{end}' 2>/dev/null "
-        f"| grep -q -m1 '^{state}$'",
-        show=False,
-    )
+    """Follow the object, as a person does, until it says `state`."""
+    terminal.follow("kubectl get packetcaptures.p http -w --no-headers", until=f" {state} ")
 
 
 def _until_gone(captures: Path) -> list[Path]:

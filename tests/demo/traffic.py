@@ -10,6 +10,7 @@ REQUESTS_PER_CONNECTION = 50
 
 class _Page(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = -1  # header and body in one segment: two would wait for each other (Nagle)
 
     def do_GET(self) -> None:
         """Answer every path alike."""

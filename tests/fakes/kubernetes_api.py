@@ -49,6 +49,7 @@ class Asked:
     query: Mapping[str, str]
     document: JsonObject
     user_agent: str = ""
+    authorization: str = ""
 
 
 @dataclass
@@ -83,6 +84,7 @@ class KubernetesAPI:
                 dict(request.query),
                 orjson.loads(body) if body else {},
                 request.headers.get("User-Agent", ""),
+                request.headers.get("Authorization", ""),
             )
         )
         if request.method == "POST":

@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -169,3 +170,29 @@ async def test_a_capture_goes_on_when_the_disk_has_space_again(
     await capture.until_packets("a", before.packets + 1)
 
     assert read_numbers(path)[-1] == 1_000_001
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "answer"),
+    [
+        pytest.param("-all,+net_raw", "open\n", id="CAP_NET_RAW alone is enough"),
+        pytest.param("-net_raw", "CapturePermissionError\n", id="without it nothing opens"),
+    ],
+)
+def test_the_one_capability_that_is_needed(pod: Pod, capabilities: str, answer: str):
+    script = (
+        "from nodeagent.libpcap.handle import LiveHandle\n"
+        "from nodeagent.libpcap.errors import CaptureError\n"
+        f"try: handle = LiveHandle({pod.interface!r})\n"
+        "except CaptureError as error: print(type(error).__name__)\n"
+        "else: handle.listen(handle.compile('ip')); handle.close(); print('open')\n"
+    )
+
+    said = subprocess.run(
+        ["setpriv", f"--bounding-set={capabilities}", sys.executable, "-c", script],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert said.stdout == answer

@@ -74,6 +74,20 @@ async def test_an_idle_ring_is_swapped_at_once(pod: Pod, capture: Capture, tmp_p
     assert (read_numbers(first), read_numbers(second)) == ([], [2])
 
 
+async def test_a_filter_that_only_the_kernel_can_judge_takes_over_too(
+    pod: Pod, capture: Capture, tmp_path: Path
+):
+    first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
+    await capture.engine.start("a", interface=pod.interface, expression=NOISE, path=first)
+
+    await capture.engine.swap("a", expression=f"inbound and {MATCHING}", path=second)
+    pod.send([1], port=NOISE_PORT)
+    pod.send([2])
+    await capture.engine.stop("a")
+
+    assert (read_numbers(first), read_numbers(second)) == ([], [2])
+
+
 @pytest.mark.parametrize(
     ("expression", "name", "error"),
     [

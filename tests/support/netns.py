@@ -20,6 +20,7 @@ PORT = 4000
 NOISE_PORT = 5000
 
 _CLONE_NEWNET = 0x4000_0000
+_SOL_PACKET, _PACKET_QDISC_BYPASS = 263, 20
 _ETH_P_IP = 0x0800
 _ETH_P_VLAN = 0x8100
 _UDP = 17
@@ -65,6 +66,8 @@ class Pod:
             if libc.setns(file.fileno(), _CLONE_NEWNET):
                 raise OSError(get_errno(), "setns")
         raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
+        # Past the queue, which sends nothing for up to a second after the peer came up.
+        raw.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
         raw.bind(("eth0", 0))
         return raw
 

@@ -1,5 +1,6 @@
 """Commands as a person types them, and what comes out."""
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -49,3 +50,21 @@ class Terminal:
         if (done.returncode != 0) is not fails:
             raise CommandFailedError(command, done.stdout)
         return done.stdout
+
+    def follow(self, command: str, *, until: str) -> None:
+        """Run a command until it prints a line with a text. Raises CommandFailedError without one."""
+        said = []
+        with subprocess.Popen(
+            ["timeout", "20", *shlex.split(command)],
+            env=self._environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as process:
+            assert process.stdout is not None
+            for line in process.stdout:
+                said.append(line)
+                if until in line:
+                    process.terminate()
+                    return
+        raise CommandFailedError(f"{command} (waiting for {until!r})", "".join(said))

@@ -3,7 +3,6 @@ import pytest
 from apiserver.resource.filters import (
     CAPTURE_ALL,
     NoMatchError,
-    count_port_terms,
     expression,
 )
 from apiserver.resource.types import Filter, NamedPort, PortRange
@@ -62,7 +61,3 @@ def test_expression(filters, text):
 def test_filters_that_leave_nothing_never_become_a_filter_for_all(filters):
     with pytest.raises(NoMatchError):
         expression(filters, NAMED_PORTS)
-
-
-def test_port_terms_are_counted_over_all_rules():
-    assert count_port_terms([Filter(6, (PORT_80, HTTP)), Filter(1, ()), Filter(6, (HTTP,))]) == 3

@@ -1,10 +1,12 @@
 import asyncio
 import ssl
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
+import yaml
 
 from apiserver.pki import Identity, issue, new_authority
+from apiserver.serving.clock import utc_now
 from apiserver.serving.tls import TLSFiles, server_context
 from apiserver.upstream.client import (
     MAX_LINE_BYTES,
@@ -167,11 +169,34 @@ async def test_a_kubeconfig_that_cannot_be_used_is_named(tmp_path, text):
     assert caught.value.path == path
 
 
+async def test_credentials_that_must_be_fetched_are_refused(tmp_path):
+    path = write_kubeconfig(tmp_path / "config", "https://127.0.0.1:1")
+    document = yaml.safe_load(path.read_text())
+    document["users"][0]["user"] = {
+        "exec": {"apiVersion": "client.authentication.k8s.io/v1", "command": "true"}
+    }
+    path.write_text(yaml.safe_dump(document))
+
+    with pytest.raises(KubeconfigError, match="not exec"):
+        async with open_client(path):
+            pass
+
+
+async def test_a_token_is_sent(api, tmp_path):
+    api.lists.append(a_list())
+    config = write_kubeconfig(tmp_path / "config", api.url, user={"token": "t0k3n"})
+
+    async with open_client(config) as client:
+        await client.get_json(PATH)
+
+    assert api.asked[0].authorization == "Bearer t0k3n"
+
+
 class Credentials:
     """A CA, a server's certificate and a client's, as files."""
 
     def __init__(self, directory, *, authority=None) -> None:
-        now, lifetime = datetime.now(UTC), timedelta(hours=1)
+        now, lifetime = utc_now(), timedelta(hours=1)
         self.authority = authority or new_authority("test", now=now, lifetime=lifetime)
         self.authority_path = directory / "ca.crt"
         self.authority_path.write_bytes(self.authority.certificate)

@@ -16,7 +16,14 @@ def capture(uid="u1", namespace="shop", **spec):
 
 
 def endpoint(pod="web", namespace="shop", ports=(), **labels):
-    return Endpoint(namespace, pod, f"uid-{pod}", labels, f"cali-{pod}", ports)
+    return Endpoint(
+        namespace=namespace,
+        pod=pod,
+        pod_uid=f"uid-{pod}",
+        interface=f"cali-{pod}",
+        labels=labels,
+        ports=ports,
+    )
 
 
 def plan(captures, endpoints, links=None):

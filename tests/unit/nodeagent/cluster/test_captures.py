@@ -7,7 +7,7 @@ from apiserver.agentapi import STORE_IDENTITY_ANNOTATION
 from apiserver.resource.codec import decode_capture
 from apiserver.resource.types import CaptureUID
 from apiserver.upstream.client import open_client
-from nodeagent.cluster.captures import Surroundings, following_captures
+from nodeagent.cluster.captures import CaptureSet, Surroundings, following_captures
 from tests.fakes.kubernetes_api import (
     Ending,
     KubernetesAPI,
@@ -44,7 +44,7 @@ class Following:
     """A follower over a fake server, and what it told."""
 
     def __init__(self) -> None:
-        self.captures = None
+        self.captures = CaptureSet()
         self.reconnections = 0
         self._changed = asyncio.Event()
 

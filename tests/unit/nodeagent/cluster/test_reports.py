@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from apiserver.agentapi import CaptureReport, EndpointReport, Rejected, ReportAnswer
+from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
 from apiserver.upstream.client import UnreachableError, open_client
 from nodeagent.cluster.reports import (
     REPORTS_PATH,
@@ -27,11 +27,11 @@ class Server:
     """Takes reports, in virtual time, unless it is away."""
 
     def __init__(self) -> None:
-        self.reports = []
-        self.times = []
+        self.reports: list[NodeReport] = []
+        self.times: list[float] = []
         self.attempts = 0
         self.is_away = False
-        self.rejected = ()
+        self.rejected: tuple[Rejected, ...] = ()
         self._came = asyncio.Event()
 
     async def take(self, report):

@@ -1,0 +1,120 @@
+"""Where the files and the memory of captures are: `nodeagent.files`, off the event loop."""
+
+import asyncio
+import os
+from datetime import datetime
+from pathlib import Path
+
+from apiserver.resource.filenames import CaptureFile, render
+from apiserver.resource.types import CaptureUID
+from nodeagent.capture.records import CaptureRecord, EndpointRecord
+from nodeagent.files.catalog import find_directories, list_files
+from nodeagent.files.directory import (
+    DirectoryError,
+    DirectoryState,
+    open_directory,
+    read_state,
+    remove_directory,
+    write_state,
+)
+from nodeagent.files.layout import UnsafeNameError, capture_directory
+from nodeagent.files.leftovers import rotate_file, rotate_leftovers, step_aside
+
+
+class CaptureStorage:
+    """The directories of this node's captures. Errors are DirectoryError."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._opened: set[CaptureUID] = set()
+
+    async def find_all(self) -> list[tuple[CaptureUID, str]]:
+        """Return the uid and the store's identity of every capture that has a directory."""
+        found = await asyncio.to_thread(find_directories, self._root)
+        return [(each.state.uid, each.state.store_identity) for each in found]
+
+    async def recall(self, record: CaptureRecord) -> None:
+        """Take over what an earlier run of the agent knew of a capture, if it left anything."""
+        path = self._path(record)
+        try:
+            state = await asyncio.to_thread(read_state, path)
+        except DirectoryError:
+            # Damaged, or not ours to read: it is dealt with when a file is to be written.
+            return
+        if state is None or state.uid != record.capture.uid:
+            return
+        record.directory = str(path)
+        for entry in state.endpoints:
+            record.remember(entry)
+        record.file_names = await self.file_names(record)
+
+    async def new_file(
+        self, record: CaptureRecord, endpoint: EndpointRecord, *, identity: str
+    ) -> Path:
+        """Return the path of an endpoint's active file, with nothing in its place any more.
+
+        The directory is made, and what it holds of an earlier run, or of an earlier ring of this
+        endpoint, gets its rotated name.
+        """
+        path = self._path(record)
+        name = render(CaptureFile(endpoint.pod, endpoint.key.interface))
+        uid = record.capture.uid
+        if uid not in self._opened:
+            state = _state(record, identity)
+            await asyncio.to_thread(open_directory, path, state)
+            await asyncio.to_thread(rotate_leftovers, path)
+            self._opened.add(uid)
+            record.directory = str(path)
+        await asyncio.to_thread(_rotate_if_present, path, name)
+        return path / name
+
+    async def next_file(
+        self, record: CaptureRecord, endpoint: EndpointRecord, *, now: datetime
+    ) -> tuple[Path, Path]:
+        """Move a running ring's active file to its rotated name; return the free path and that one."""
+        path = self._path(record)
+        name = render(CaptureFile(endpoint.pod, endpoint.key.interface))
+        rotated = await asyncio.to_thread(step_aside, path, name, now=now)
+        return path / name, path / rotated
+
+    async def discard(self, path: Path) -> None:
+        """Remove a file that turned out to hold no packet."""
+        await asyncio.to_thread(path.unlink, missing_ok=True)
+
+    async def file_names(self, record: CaptureRecord) -> tuple[str, ...]:
+        """Return the names of a capture's files, sorted."""
+        entries = await asyncio.to_thread(list_files, self._path(record))
+        return tuple(each.name for each in entries)
+
+    async def save(self, record: CaptureRecord, *, identity: str) -> None:
+        """Remember what was counted, for the time after a restart."""
+        if record.directory:
+            await asyncio.to_thread(write_state, Path(record.directory), _state(record, identity))
+
+    async def remove(self, uid: CaptureUID) -> None:
+        """Remove everything that belongs to a capture, wherever it was set aside."""
+        for found in await asyncio.to_thread(find_directories, self._root):
+            if found.state.uid == uid:
+                await asyncio.to_thread(remove_directory, found.path)
+        self._opened.discard(uid)
+
+    def _path(self, record: CaptureRecord) -> Path:
+        capture = record.capture
+        try:
+            return capture_directory(self._root, capture.namespace, capture.name)
+        except UnsafeNameError as error:
+            raise DirectoryError(self._root, str(error)) from error
+
+
+def _rotate_if_present(directory: Path, name: str) -> None:
+    if os.path.lexists(directory / name):
+        rotate_file(directory, name)
+
+
+def _state(record: CaptureRecord, identity: str) -> DirectoryState:
+    return DirectoryState(
+        uid=record.capture.uid,
+        generation=record.capture.generation,
+        store_identity=identity,
+        endpoints=record.report().endpoints,
+    )

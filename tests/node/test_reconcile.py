@@ -1,0 +1,351 @@
+"""The agent's loop over real links, a real engine and real directories: what the server is told."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from apiserver.agentapi import CaptureReport, EndpointReport
+from apiserver.resource.codec import decode_capture
+from nodeagent.capture.engine import open_engine
+from nodeagent.capture.events import Event
+from nodeagent.capture.storage import CaptureStorage
+from nodeagent.cluster.captureset import CaptureSet, Sighting
+from nodeagent.discovery.endpoints import Endpoint
+from nodeagent.discovery.links import Link
+from nodeagent.reconcile import Reconciler
+from tests.support.netns import PORT, ip
+from tests.support.tcpdump import read_numbers
+
+START = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
+
+
+class Reported:
+    """What the server would have been told, newest last, and waiting for it."""
+
+    def __init__(self) -> None:
+        self.newest: dict[str, CaptureReport] = {}
+        self._news = asyncio.Event()
+
+    def put(self, report: CaptureReport) -> None:
+        self.newest[report.uid] = report
+        self._news.set()
+
+    def forget(self, uid: str) -> None:
+        self.newest.pop(uid, None)
+        self._news.set()
+
+    async def until(self, condition: Callable[["Reported"], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition(self):
+                self._news.clear()
+                await self._news.wait()
+
+    def endpoint(self, uid: str = "u1") -> EndpointReport:
+        (endpoint,) = self.newest[uid].endpoints
+        return endpoint
+
+    async def until_state(self, state: str, uid: str = "u1") -> EndpointReport:
+        def reached(reported: "Reported") -> bool:
+            report = reported.newest.get(uid)
+            return bool(report and report.endpoints and report.endpoints[0].state == state)
+
+        await self.until(reached)
+        return self.endpoint(uid)
+
+
+class Agent:
+    """A reconciler whose inputs the test sets."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.now = START
+        self.captures = CaptureSet()
+        self.reported = Reported()
+        self.reconciler: Reconciler
+
+    def apply(self, *captures: dict[str, object]) -> None:
+        """Let the server have exactly these captures."""
+        decoded = [decode_capture(each) for each in captures]
+        seen = [Sighting(each.namespace, each.name, each.uid, each, "") for each in decoded]
+        self.captures.replace(seen, identity="store", now=0.0)
+        self.reconciler.wake()
+
+    def hear(self, event: Event) -> None:
+        self.reconciler.hear(event)
+
+    def delete(self, uid: str) -> None:
+        self.captures.delete(uid)
+        self.reconciler.wake()
+
+    def set_pods(self, *pods) -> None:
+        self.reconciler.set_links(
+            {pod.interface: Link(pod.interface, pod.index(), up=True) for pod in pods}
+        )
+        self.reconciler.set_endpoints(tuple(endpoint(pod.interface) for pod in pods))
+
+    def file(self, interface: str) -> Path:
+        return self.root / "shop" / "http" / f"web_{interface}.pcap"
+
+
+def endpoint(interface: str, **labels: str) -> Endpoint:
+    return Endpoint(
+        namespace="shop",
+        pod="web",
+        pod_uid="uid-web",
+        interface=interface,
+        labels=labels or {"app": "web"},
+        ports=(),
+    )
+
+
+def capture(uid="u1", generation=1, **spec):
+    metadata = {"namespace": "shop", "name": "http", "uid": uid, "generation": generation}
+    return {"metadata": metadata, "spec": spec}
+
+
+@pytest.fixture
+async def agent(tmp_path):
+    made = Agent(tmp_path / "pcap")
+    async with AsyncExitStack() as stack:
+        engine = await stack.enter_async_context(open_engine(made.hear))
+        tasks = await stack.enter_async_context(asyncio.TaskGroup())
+        loop = asyncio.get_running_loop()
+        made.reconciler = Reconciler(
+            engine,
+            CaptureStorage(made.root),
+            made.captures,
+            made.reported,
+            clock=lambda: made.now,
+            monotonic=loop.time,
+        )
+        running = tasks.create_task(made.reconciler.run())
+        yield made
+        running.cancel()
+
+
+async def test_a_selected_pod_is_captured_from_waiting_to_its_first_packet(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture(selector="app == 'web'", filters=[{"protocol": "UDP", "ports": [PORT]}]))
+
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    told = await agent.reported.until_state("Capturing")
+
+    assert (told.pod, told.interface) == ("web", pod.interface)
+    assert agent.reported.newest["u1"].file_names == (f"web_{pod.interface}.pcap",)
+    assert agent.reported.newest["u1"].directory == str(agent.root / "shop" / "http")
+
+
+async def test_the_end_ends_it_and_keeps_the_file(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    agent.apply(capture(generation=2, endTime="2026-01-02T15:00:00Z"))
+    told = await agent.reported.until_state("Finished")
+
+    assert (told.stop_reason, told.packets) == ("EndTime", 10)
+    assert agent.reported.newest["u1"].observed_generation == 2
+    assert read_numbers(agent.file(pod.interface)) == list(range(10))
+
+
+async def test_a_capture_that_ended_goes_on_in_a_new_file_and_counts_on(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    agent.apply(capture(endTime="2026-01-02T15:00:00Z"))
+    await agent.reported.until_state("Finished")
+
+    agent.apply(capture())
+    await agent.reported.until_state("Capturing")
+    await asyncio.to_thread(pod.send, range(10, 15))
+    agent.apply(capture(endTime="2026-01-02T15:00:00Z"))
+    told = await agent.reported.until_state("Finished")
+
+    rotated, active = sorted(agent.file(pod.interface).parent.glob("*.pcap"))
+    assert told.packets == 15
+    assert (read_numbers(rotated), read_numbers(active)) == (
+        list(range(10)),
+        list(range(10, 15)),
+    )
+
+
+async def test_a_start_to_come_is_scheduled_until_its_time(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture(startTime="2026-01-02T16:00:00Z"))
+    await agent.reported.until_state("Scheduled")
+    assert not agent.root.exists()
+
+    agent.now += timedelta(hours=1)
+    agent.reconciler.wake()
+
+    await agent.reported.until_state("WaitingForTraffic")
+
+
+async def test_an_edit_of_the_filter_loses_nothing(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture(filters=[{"ports": [PORT]}]))
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    agent.apply(capture(generation=2, filters=[{"ports": [PORT + 1]}]))
+    await agent.reported.until(lambda it: it.newest["u1"].observed_generation == 2)
+    await asyncio.to_thread(pod.send, range(10, 20), port=PORT + 1)
+    agent.apply(capture(generation=3, endTime="2026-01-02T15:00:00Z"))
+    told = await agent.reported.until_state("Finished")
+
+    rotated, active = sorted(agent.file(pod.interface).parent.glob("*.pcap"))
+    assert told.packets == 20
+    assert read_numbers(rotated) == list(range(10))
+    assert read_numbers(active) == list(range(10, 20))
+
+
+async def test_a_pod_that_goes_leaves_its_file_and_its_entry(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    agent.set_pods()
+    told = await agent.reported.until_state("Finished")
+
+    assert (told.stop_reason, told.packets) == ("Deleted", 10)
+    assert read_numbers(agent.file(pod.interface)) == list(range(10))
+
+
+async def test_a_pod_that_loses_its_label_is_captured_no_more(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture(selector="app == 'web'"))
+    await agent.reported.until_state("WaitingForTraffic")
+
+    agent.reconciler.set_endpoints((endpoint(pod.interface, app="db"),))
+
+    assert (await agent.reported.until_state("Finished")).stop_reason == "Unselected"
+
+
+async def test_an_interface_that_vanishes_is_said_and_one_that_comes_back_is_captured(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    await asyncio.to_thread(ip, "link", "delete", pod.interface)
+    agent.reconciler.set_links({})
+    gone = await agent.reported.until_state("Error")
+    peer = ("peer", "name", "eth0", "netns", pod.namespace)
+    await asyncio.to_thread(ip, "link", "add", pod.interface, "type", "veth", *peer)
+    await asyncio.to_thread(ip, "link", "set", pod.interface, "addrgenmode", "none", "up")
+    await asyncio.to_thread(
+        ip, "-n", pod.namespace, "link", "set", "eth0", "addrgenmode", "none", "up"
+    )
+    agent.set_pods(pod)
+    await agent.reported.until_state("Capturing")
+    await asyncio.to_thread(pod.send, range(10, 15))
+    agent.apply(capture(endTime="2026-01-02T15:00:00Z"))
+    told = await agent.reported.until_state("Finished")
+
+    assert pod.interface in gone.message
+    assert gone.packets == 10
+    assert told.packets == 15
+
+
+async def test_a_deleted_capture_takes_its_files_along(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+
+    agent.delete("u1")
+    await agent.reported.until(lambda it: "u1" not in it.newest)
+
+    assert not (agent.root / "shop" / "http").exists()
+
+
+async def test_a_capture_that_is_merely_out_of_sight_keeps_its_files(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    agent.apply()
+    agent.apply(capture())
+    agent.apply(capture(generation=2, endTime="2026-01-02T15:00:00Z"))
+    told = await agent.reported.until_state("Finished")
+
+    assert told.packets == 10
+    assert agent.file(pod.interface).parent.exists()
+
+
+async def test_a_new_object_of_the_same_name_has_nothing_of_the_old_one(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture("u1"))
+    await agent.reported.until_state("WaitingForTraffic", "u1")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing", "u1")
+
+    agent.apply(capture("u2"))
+    told = await agent.reported.until_state("WaitingForTraffic", "u2")
+
+    assert told.packets == 0
+    assert read_numbers(agent.file(pod.interface)) == []
+
+
+async def test_a_directory_that_cannot_be_written_is_said_in_the_status(agent, pod):
+    agent.root.write_text("a file is in the way")
+    agent.set_pods(pod)
+    agent.apply(capture())
+
+    told = await agent.reported.until_state("Error")
+
+    assert str(agent.root) in told.message
+    assert "directory" in told.message.lower()
+
+
+async def test_a_pod_without_its_interface_says_so(agent, pod):
+    agent.set_pods()
+    agent.reconciler.set_endpoints((endpoint("cali-nowhere"),))
+    agent.apply(capture())
+
+    told = await agent.reported.until_state("Error")
+
+    assert told.message == "interface cali-nowhere does not exist on this node"
+
+
+async def test_a_new_run_of_the_agent_knows_what_the_last_one_counted(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+    await agent.reconciler.stop_all()
+
+    again, reported = Agent(agent.root), Reported()
+    async with open_engine(again.hear) as engine:
+        again.reported = reported
+        again.reconciler = Reconciler(
+            engine,
+            CaptureStorage(again.root),
+            again.captures,
+            reported,
+            clock=lambda: START,
+            monotonic=asyncio.get_running_loop().time,
+        )
+        async with asyncio.TaskGroup() as tasks:
+            running = tasks.create_task(again.reconciler.run())
+            again.set_pods(pod)
+            again.apply(capture())
+            told = await reported.until_state("Capturing")
+            running.cancel()
+
+    assert told.packets == 10
+    assert len(list(agent.file(pod.interface).parent.glob("*.pcap"))) == 2

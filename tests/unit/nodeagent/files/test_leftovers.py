@@ -1,0 +1,122 @@
+from datetime import UTC, datetime
+from os import utime
+
+import pytest
+
+from nodeagent.files.directory import DirectoryError
+from nodeagent.files.layout import UnsafeNameError
+from nodeagent.files.leftovers import rotate_file, rotate_leftovers
+from tests.fakes.savefiles import a_file_header, a_savefile
+
+START = int(datetime(2026, 1, 2, 15, 4, 5, tzinfo=UTC).timestamp())
+ACTIVE = "web_cali1.pcap"
+ROTATED = "web_cali1-20260102T150405.000000Z.pcap"
+NEXT = "web_cali1-20260102T150405.000001Z.pcap"
+
+
+def names(directory):
+    return sorted(each.name for each in directory.iterdir())
+
+
+def test_a_leftover_gets_the_time_of_its_first_packet(tmp_path):
+    content = a_savefile([START, START + 1])
+    (tmp_path / ACTIVE).write_bytes(content)
+
+    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert (tmp_path / ROTATED).read_bytes() == content
+    assert names(tmp_path) == [ROTATED]
+
+
+def test_a_torn_packet_is_cut_off(tmp_path):
+    (tmp_path / ACTIVE).write_bytes(a_savefile([START, START + 1])[:-3])
+
+    rotate_leftovers(tmp_path)
+
+    assert (tmp_path / ROTATED).read_bytes() == a_savefile([START])
+
+
+def test_more_than_one_torn_packet_is_not_cut(tmp_path):
+    content = a_savefile([START]) + b"\xff" * 300_000
+    (tmp_path / ACTIVE).write_bytes(content)
+
+    rotate_leftovers(tmp_path)
+
+    assert (tmp_path / ROTATED).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="nothing"),
+        pytest.param(a_file_header(), id="no packet"),
+        pytest.param(a_savefile([START])[:-1], id="the only packet torn"),
+    ],
+)
+def test_a_file_without_packets_is_removed(tmp_path, content):
+    (tmp_path / ACTIVE).write_bytes(content)
+
+    assert rotate_leftovers(tmp_path) == ()
+    assert names(tmp_path) == []
+
+
+def test_no_name_is_used_twice(tmp_path):
+    (tmp_path / ROTATED).write_text("older")
+    (tmp_path / ACTIVE).write_bytes(a_savefile([START]))
+
+    assert rotate_leftovers(tmp_path) == (NEXT,)
+    assert (tmp_path / ROTATED).read_text() == "older"
+
+
+def test_a_clock_that_went_back_does_not_change_the_order(tmp_path):
+    (tmp_path / ROTATED).touch()
+    (tmp_path / ACTIVE).write_bytes(a_savefile([START - 3600]))
+
+    assert rotate_leftovers(tmp_path) == (NEXT,)
+
+
+def test_another_endpoint_does_not_matter(tmp_path):
+    (tmp_path / NEXT.replace("cali1", "cali2")).touch()
+    (tmp_path / ACTIVE).write_bytes(a_savefile([START]))
+
+    assert rotate_leftovers(tmp_path) == (ROTATED,)
+
+
+def test_a_file_of_another_sort_is_kept_under_its_last_change(tmp_path):
+    (tmp_path / ACTIVE).write_bytes(b"x" * 100)
+    utime(tmp_path / ACTIVE, (START, START))
+
+    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert (tmp_path / ROTATED).read_bytes() == b"x" * 100
+
+
+def test_only_active_files_that_nobody_writes_are_touched(tmp_path):
+    for name in (ACTIVE, "web_cali2.pcap"):
+        (tmp_path / name).write_bytes(a_savefile([START]))
+    for name in (ROTATED, "notes.txt", ".capture.json"):
+        (tmp_path / name).touch()
+
+    rotated = rotate_leftovers(tmp_path, except_for={ACTIVE})
+
+    assert rotated == (ROTATED.replace("cali1", "cali2"),)
+    assert (tmp_path / ACTIVE).exists()
+
+
+def test_a_link_is_not_followed(tmp_path):
+    target = tmp_path / "target"
+    target.write_bytes(a_savefile([START])[:-1])
+    (tmp_path / ACTIVE).symlink_to(target)
+
+    with pytest.raises(DirectoryError):
+        rotate_file(tmp_path, ACTIVE)
+
+    assert target.read_bytes() == a_savefile([START])[:-1]
+
+
+def test_a_name_from_elsewhere_leads_nowhere(tmp_path):
+    with pytest.raises(UnsafeNameError):
+        rotate_file(tmp_path, "../web_cali1.pcap")
+
+
+def test_a_directory_that_is_gone_is_named(tmp_path):
+    with pytest.raises(DirectoryError):
+        rotate_leftovers(tmp_path / "gone")
