@@ -2,7 +2,8 @@
 
 Rules, the same for every backend (`tests/contract/test_store.py` holds them to it):
 
-1. Each committed write has a revision of its own, greater than any before it, for ever.
+1. Each committed write has a revision of its own, greater than any before it, for ever. Even that
+   of an empty store is greater than 0, which means "any" to clients.
 2. A read of the present sees every write that was acknowledged before it began.
 3. `list` is one snapshot: all its items as they were at its revision.
 4. Writes compare and set: `create` wants no live key, `update` and `delete` the expected revision.

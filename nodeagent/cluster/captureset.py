@@ -104,6 +104,15 @@ class CaptureSet:
         """The identity of the store that was listed last; empty where it has none."""
         return self._identity
 
+    def identity_of(self, uid: CaptureUID) -> str:
+        """Return the identity of the store that had an object when it was last seen.
+
+        This, and not the present store's, is what a directory has to remember: an object that a
+        restored store is without was never deleted from that one.
+        """
+        known = self._known.get(uid)
+        return known.identity if known is not None else ""
+
     def remember(self, uid: CaptureUID, *, identity: str) -> None:
         """Count an object as known from before, whose store had this identity."""
         if uid not in self._known:

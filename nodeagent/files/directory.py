@@ -117,7 +117,13 @@ def read_state(path: Path) -> DirectoryState | None:
 
 
 def write_state(path: Path, state: DirectoryState) -> None:
-    """Replace what a directory remembers, durably. Raises DirectoryError."""
+    """Replace what a directory remembers, durably.
+
+    Raises DirectoryError, also where the directory belongs to another object by now.
+    """
+    found = read_state(path)
+    if found is not None and found.uid != state.uid:
+        raise DirectoryError(path, f"has the files of another object ({found.uid})")
     draft = path / STATE_DRAFT
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     with translated_errors(path):

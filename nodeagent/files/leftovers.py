@@ -14,7 +14,7 @@ from typing import Final
 from apiserver.resource.filenames import CaptureFile, parse, render
 from nodeagent.files.directory import DirectoryError, translated_errors
 from nodeagent.files.layout import file_in
-from nodeagent.files.savefile import MAX_RECORD_BYTES, NotASavefileError, scan
+from nodeagent.files.savefile import MAX_RECORD_BYTES, NotASavefileError, first_packet_time, scan
 
 _ONE_TICK: Final = timedelta(microseconds=1)
 
@@ -64,7 +64,7 @@ def step_aside(path: Path, name: str, *, now: datetime) -> str:
     file = parse(name)
     assert file is not None, "file_in takes names of capture files only"
     with translated_errors(active):
-        time = scan(active).first_packet_time or now
+        time = first_packet_time(active) or now
         rotated = render(replace(file, rotated_at=_free_time(path, file, time)))
         active.rename(path / rotated)
         return rotated
@@ -72,14 +72,18 @@ def step_aside(path: Path, name: str, *, now: datetime) -> str:
 
 def _settle(path: Path) -> datetime | None:
     """Cut off what is torn; return the time of the first packet, None if there is no packet."""
+    found = path.stat()
+    last_change = datetime.fromtimestamp(found.st_mtime, UTC)
     try:
         content = scan(path)
     except NotASavefileError:
-        # Not ours, or damaged beyond our understanding: kept as it is, under its last change.
-        return datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    rest = path.stat().st_size - content.whole_bytes
-    # More than one record can hold is no torn record: then all of it is kept, for whoever can read it.
-    if content.first_packet_time is not None and 0 < rest <= MAX_RECORD_BYTES:
+        # Not ours, or damaged beyond our understanding: kept as it is.
+        return last_change
+    rest = found.st_size - content.whole_bytes
+    if rest > MAX_RECORD_BYTES:
+        # More than one record can hold is no torn record: kept whole, for whoever can read it.
+        return content.first_packet_time or last_change
+    if content.first_packet_time is not None and rest:
         os.truncate(path, content.whole_bytes)
     return content.first_packet_time
 

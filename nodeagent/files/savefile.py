@@ -38,6 +38,17 @@ class Content:
     whole_bytes: int
 
 
+def first_packet_time(path: Path) -> datetime | None:
+    """Return the time of a file's first packet, None where there is none to be found. Raises OSError."""
+    with path.open("rb") as stream:
+        head = stream.read(FILE_HEADER_BYTES + RECORD_HEADER_BYTES)
+    variant = _VARIANTS.get(head[:_MAGIC_BYTES])
+    if variant is None or len(head) < FILE_HEADER_BYTES + RECORD_HEADER_BYTES:
+        return None
+    order, parts = variant
+    return _time(*struct.unpack_from(order + "II", head, FILE_HEADER_BYTES), parts=parts)
+
+
 def scan(path: Path) -> Content:
     """Walk through all records of a file; blocks, and takes some 0.3 s per million records.
 
@@ -68,6 +79,10 @@ def _walk(content: mmap.mmap, order: str, parts: int) -> Content:
         if following > size:
             break
         if first is None:
-            first = _EPOCH + timedelta(seconds=seconds, microseconds=fraction * 10**6 // parts)
+            first = _time(seconds, fraction, parts=parts)
         at = following
     return Content(first, at)
+
+
+def _time(seconds: int, fraction: int, *, parts: int) -> datetime:
+    return _EPOCH + timedelta(seconds=seconds, microseconds=fraction * 10**6 // parts)

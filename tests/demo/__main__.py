@@ -7,14 +7,14 @@ status is 0 only if exactly those were captured.
 """
 
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from tests.demo.judge import captured_by_tcpdump, packets_in, wait_for
 from tests.demo.pods import OTHER_PORT, Pod, pods, send_requests, web_server
-from tests.support.standalone import KUBECTL, Standalone, kubectl_environment, standalone
+from tests.demo.privileges import missing_tools, run_as_root_of_namespaces
+from tests.support.standalone import Standalone, kubectl_environment, standalone
 from tests.support.terminal import CommandFailedError, Terminal
 
 NODE = "this-machine"
@@ -37,7 +37,8 @@ spec:
 
 def main() -> int:
     """Run the demonstration; return 0 if captured and seen are equal."""
-    problem = _enter_namespaces()
+    os.environ["PATH"] += ":/usr/sbin:/sbin"
+    problem = missing_tools() or run_as_root_of_namespaces()
     if problem:
         sys.stderr.write(f"make demo cannot run here: {problem}\n")
         return 1
@@ -47,38 +48,6 @@ def main() -> int:
         except CommandFailedError as error:
             sys.stderr.write(f"failed: {error}\n")
             return 1
-
-
-def _enter_namespaces() -> str:
-    """Make sure that network namespaces can be made; return what is missing, if anything."""
-    missing = [tool for tool in ("ip", "tcpdump", "nsenter") if not shutil.which(tool)]
-    if missing:
-        return f"{', '.join(missing)} not found (see tests/tools/packages)"
-    if not KUBECTL.exists():
-        return "kubectl not found (see tests/tools/kubectl)"
-    if os.geteuid() == 0:
-        return ""
-    if "PACKETCAPTURE_DEMO_UNSHARED" in os.environ or not shutil.which("unshare"):
-        return "it needs root, or unshare and unprivileged user namespaces"
-    os.environ["PACKETCAPTURE_DEMO_UNSHARED"] = "1"
-    # In a user namespace of our own we are root over new network namespaces; /run is made ours,
-    # because that is where `ip netns` keeps their names.
-    command = 'mount -t tmpfs tmpfs /run && ip link set lo up && exec "$@"'
-    arguments = [
-        "unshare",
-        "-Urnm",
-        "sh",
-        "-c",
-        command,
-        "demo",
-        sys.executable,
-        "-m",
-        "tests.demo",
-    ]
-    if os.spawnvp(os.P_WAIT, "unshare", ["unshare", "-Urnm", "true"]) != 0:
-        return "it needs root, and this kernel allows no unprivileged user namespaces"
-    os.execvp("unshare", arguments)
-    return ""
 
 
 def _demonstrate(directory: Path) -> int:
@@ -152,6 +121,7 @@ def _until_state(terminal: Terminal, state: str) -> None:
 
 def _until_gone(captures: Path) -> list[Path]:
     """Wait until no capture file is left; return those that stay after 5 s."""
+
     def files() -> list[Path]:
         return list(captures.rglob("*.pcap"))
 

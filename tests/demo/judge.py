@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-
 _COUNTS = re.compile(
     r"(?P<captured>\d+) packets? captured, (?P<received>\d+) packets? received by filter"
 )

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 from apiserver.agentapi import CaptureReport, EndpointReport
+from apiserver.jsontypes import JsonObject
 from apiserver.resource.codec import decode_capture
+from apiserver.resource.types import CaptureUID
 from nodeagent.capture.engine import open_engine
 from nodeagent.capture.events import Event
 from nodeagent.capture.storage import CaptureStorage
@@ -67,7 +69,7 @@ class Agent:
         self.reported = Reported()
         self.reconciler: Reconciler
 
-    def apply(self, *captures: dict[str, object]) -> None:
+    def apply(self, *captures: JsonObject) -> None:
         """Let the server have exactly these captures."""
         decoded = [decode_capture(each) for each in captures]
         seen = [Sighting(each.namespace, each.name, each.uid, each, "") for each in decoded]
@@ -78,7 +80,7 @@ class Agent:
         self.reconciler.hear(event)
 
     def delete(self, uid: str) -> None:
-        self.captures.delete(uid)
+        self.captures.delete(CaptureUID(uid))
         self.reconciler.wake()
 
     def set_pods(self, *pods) -> None:

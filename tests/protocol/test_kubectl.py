@@ -41,7 +41,11 @@ class Kubectl:
             input=text,
             capture_output=True,
             text=True,
-            env={"HOME": str(self.home), "PATH": "/usr/bin:/bin", "KUBE_EDITOR": "sed -i s/web/db/"},
+            env={
+                "HOME": str(self.home),
+                "PATH": "/usr/bin:/bin",
+                "KUBE_EDITOR": "sed -i s/web/db/",
+            },
             timeout=30,
             check=False,
         )

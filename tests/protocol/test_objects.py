@@ -16,7 +16,11 @@ async def created(admin, namespace, name="http", **spec):
 
 async def test_a_created_object_is_completed_by_the_server(admin, namespace):
     sent = capture(selector="app == 'web'") | {"status": {"packets": 7}}
-    sent["metadata"] |= {"uid": "mine", "generation": 9, "creationTimestamp": "2001-01-01T00:00:00Z"}
+    sent["metadata"] |= {
+        "uid": "mine",
+        "generation": 9,
+        "creationTimestamp": "2001-01-01T00:00:00Z",
+    }
 
     answer = await admin.create(namespace, sent)
 
@@ -38,7 +42,9 @@ async def test_an_empty_spec_selects_all(admin, namespace):
 
 
 async def test_a_yaml_body_is_taken(admin, namespace):
-    body = b"kind: PacketCapture\nmetadata: {name: http}\nspec: {filters: [{ports: [8000:8080]}]}\n"
+    body = (
+        b"kind: PacketCapture\nmetadata: {name: http}\nspec: {filters: [{ports: [8000:8080]}]}\n"
+    )
 
     answer = await admin.request(
         "POST", collection(namespace), body, content_type="application/yaml"
@@ -159,7 +165,9 @@ async def test_a_patch_with_a_stale_version_conflicts(admin, namespace):
     await admin.patch(path, {"spec": {"selector": "has(a)"}})
     version = made["metadata"]["resourceVersion"]
 
-    stale = await admin.patch(path, {"metadata": {"resourceVersion": version, "labels": {"a": "b"}}})
+    stale = await admin.patch(
+        path, {"metadata": {"resourceVersion": version, "labels": {"a": "b"}}}
+    )
 
     assert stale.code == 409
 

@@ -46,7 +46,12 @@ async def test_a_report_is_seen_in_the_status_within_a_second(admin, node, names
         {"accepted": [made["metadata"]["uid"]], "rejected": []},
     )
     status = changed["object"]["status"]
-    assert (status["pods"], status["packets"], status["bytes"], status["dropped"]) == (1, 3, 300, 0)
+    assert (status["pods"], status["packets"], status["bytes"], status["dropped"]) == (
+        1,
+        3,
+        300,
+        0,
+    )
     (entry,) = status["files"]
     assert (entry["node"], entry["state"]) == ("n1", "Capturing")
     assert entry["fileNames"] == ["web_cali1.pcap"]
@@ -54,12 +59,12 @@ async def test_a_report_is_seen_in_the_status_within_a_second(admin, node, names
     assert changed["object"]["metadata"]["generation"] == 1
 
 
-async def test_two_nodes_have_one_write_of_the_status(admin, session, server, installation, namespace):
+async def test_two_nodes_have_one_write_of_the_status(
+    admin, session, server, installation, namespace
+):
     made = (await admin.create(namespace, capture())).json
     version = made["metadata"]["resourceVersion"]
-    nodes = {
-        name: Client(session, server.url, installation.node(name)) for name in ("n1", "n2")
-    }
+    nodes = {name: Client(session, server.url, installation.node(name)) for name in ("n1", "n2")}
 
     async with admin.watch(collection(namespace), resourceVersion=version) as watch:
         async with asyncio.TaskGroup() as tasks:

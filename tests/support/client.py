@@ -63,7 +63,7 @@ class Client:
         *,
         content_type: str | None = "application/json",
         headers: Mapping[str, str] | None = None,
-        **query: str,
+        **query: Any,
     ) -> Answer:
         """Send a request; a body that is not bytes goes as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
@@ -84,30 +84,30 @@ class Client:
                 response.headers.getall("Warning", []),
             )
 
-    async def get(self, path: str, **query: str) -> Answer:
+    async def get(self, path: str, **query: Any) -> Answer:
         """GET."""
         return await self.request("GET", path, **query)
 
-    async def create(self, namespace: str, document: Any, **query: str) -> Answer:
+    async def create(self, namespace: str, document: Any, **query: Any) -> Answer:
         """POST an object."""
         return await self.request("POST", collection(namespace), document, **query)
 
-    async def put(self, path: str, document: Any, **query: str) -> Answer:
+    async def put(self, path: str, document: Any, **query: Any) -> Answer:
         """PUT an object."""
         return await self.request("PUT", path, document, **query)
 
-    async def patch(self, path: str, document: Any, **query: str) -> Answer:
+    async def patch(self, path: str, document: Any, **query: Any) -> Answer:
         """PATCH an object by a merge patch."""
         kind = "application/merge-patch+json"
         return await self.request("PATCH", path, document, content_type=kind, **query)
 
-    async def delete(self, path: str, document: Any = None, **query: str) -> Answer:
+    async def delete(self, path: str, document: Any = None, **query: Any) -> Answer:
         """DELETE."""
         return await self.request("DELETE", path, document, **query)
 
     @asynccontextmanager
     async def watch(
-        self, path: str, *, headers: Mapping[str, str] | None = None, **query: str
+        self, path: str, *, headers: Mapping[str, str] | None = None, **query: Any
     ) -> AsyncIterator["Watch"]:
         """Open a watch; entering returns when the headers are there."""
         async with self._session.get(

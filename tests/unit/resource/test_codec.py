@@ -75,7 +75,9 @@ def test_a_spec_becomes_values():
     )
 
     assert spec.selector.matches({"app": "web"})
-    assert spec.filters == (Filter(6, (PortRange(80, 80), PortRange(8000, 8080), NamedPort("metrics"))),)
+    assert spec.filters == (
+        Filter(6, (PortRange(80, 80), PortRange(8000, 8080), NamedPort("metrics"))),
+    )
     assert spec.start_time is None
     assert spec.end_time == datetime(2026, 1, 2, 15, 4, 5, tzinfo=UTC)
 

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from apiserver.jsontypes import JsonObject
 from apiserver.resource.status import (
     NodeStatus,
     combined_state,
@@ -9,6 +10,7 @@ from apiserver.resource.status import (
     merge_node,
     status_state,
 )
+from tests.support.documents import as_sent
 
 TIME, LATER = "2026-01-02T15:00:00Z", "2026-01-02T15:00:05Z"
 
@@ -81,7 +83,7 @@ def test_nodes_are_added_up_and_sorted():
     status = merge_node({}, node("n2", endpoint("b", packets=2)), observed_time=TIME)
     status = merge_node(status, node("n1", endpoint("a", packets=1)), observed_time=TIME)
 
-    assert [entry["node"] for entry in status["files"]] == ["n1", "n2"]
+    assert [entry["node"] for entry in as_sent(status)["files"]] == ["n1", "n2"]
     assert (status["pods"], status["packets"]) == (2, 3)
 
 
@@ -107,7 +109,7 @@ def test_another_run_of_the_agent_starts_its_numbers_anew():
 
 
 def test_a_node_without_pods_and_files_has_no_entry():
-    status = {}
+    status: JsonObject = {}
 
     assert merge_node(status, node("n1", files=()), observed_time=TIME) is status
 

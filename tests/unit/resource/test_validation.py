@@ -1,9 +1,10 @@
 import pytest
 
+from apiserver.jsontypes import JsonObject
 from apiserver.resource.filters import MAX_PORT_TERMS, MAX_RULES
 from apiserver.resource.validation import name_problems, name_warnings, validate_spec
 
-ALL = {"selector": "all()"}
+ALL: JsonObject = {"selector": "all()"}
 START, END = "2026-01-02T15:00:00Z", "2026-01-02T16:00:00Z"
 
 
@@ -35,8 +36,12 @@ def test_a_plain_spec_is_right():
     ("extra", "field"),
     [
         pytest.param({"selector": "app ="}, "spec.selector", id="selector"),
-        pytest.param({"filters": [{"protocol": "tcp"}]}, "spec.filters[0].protocol", id="protocol"),
-        pytest.param({"filters": [{}, {"ports": [0]}]}, "spec.filters[1].ports[0]", id="port zero"),
+        pytest.param(
+            {"filters": [{"protocol": "tcp"}]}, "spec.filters[0].protocol", id="protocol"
+        ),
+        pytest.param(
+            {"filters": [{}, {"ports": [0]}]}, "spec.filters[1].ports[0]", id="port zero"
+        ),
         pytest.param(
             {"filters": [{"protocol": "ICMP", "ports": [80]}]},
             "spec.filters[0].ports",

@@ -3,6 +3,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apiserver.resource.codec import decode_capture
+from apiserver.resource.types import CaptureUID
 from nodeagent.capture.plan import Phase, RingKey, make_plan
 from nodeagent.discovery.endpoints import Endpoint, EndpointPort
 
@@ -41,7 +42,7 @@ def test_selected_endpoints_run():
         [endpoint("web", app="web"), endpoint("db", app="db")],
     )
 
-    assert list(made.rings) == [RingKey("u1", "uid-web", "cali-web")]
+    assert list(made.rings) == [RingKey(CaptureUID("u1"), "uid-web", "cali-web")]
     assert [each.phase for each in made.rings.values()] == [Phase.RUNNING]
     assert made.next_change is None
 

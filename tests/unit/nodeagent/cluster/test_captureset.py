@@ -172,6 +172,20 @@ def test_what_is_remembered_stays_while_it_is_listed():
     assert captures.gone == frozenset()
 
 
+def test_what_is_seen_already_is_not_remembered_otherwise(captures):
+    captures.remember(A.uid, identity="s9")
+
+    assert captures.identity_of(A.uid) == "s1"
+
+
+def test_each_object_keeps_the_store_that_it_was_last_seen_in(captures):
+    captures.replace([B], identity="s2", now=1.0)
+
+    assert captures.identity_of(A.uid) == "s1"
+    assert captures.identity_of(B.uid) == "s2"
+    assert captures.identity_of(CaptureUID("nobody")) == ""
+
+
 def test_what_is_forgotten_is_no_longer_gone(captures):
     captures.delete(A.uid)
 

@@ -130,6 +130,16 @@ def test_a_crash_while_writing_leaves_the_old_state(path):
     assert read_state(path) == a_state(generation=2)
 
 
+def test_nobody_writes_into_the_directory_of_another(path):
+    open_directory(path, a_state("u1"))
+    open_directory(path, a_state("u2"))
+
+    with pytest.raises(DirectoryError, match="another object"):
+        write_state(path, a_state("u1"))
+
+    assert read_state(path) == a_state("u2")
+
+
 def test_a_link_in_place_of_a_directory_is_refused(path, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

@@ -5,7 +5,7 @@ import pytest
 
 from nodeagent.files.directory import DirectoryError
 from nodeagent.files.layout import UnsafeNameError
-from nodeagent.files.leftovers import rotate_file, rotate_leftovers
+from nodeagent.files.leftovers import rotate_file, rotate_leftovers, step_aside
 from tests.fakes.savefiles import a_file_header, a_savefile
 
 START = int(datetime(2026, 1, 2, 15, 4, 5, tzinfo=UTC).timestamp())
@@ -42,6 +42,32 @@ def test_more_than_one_torn_packet_is_not_cut(tmp_path):
     rotate_leftovers(tmp_path)
 
     assert (tmp_path / ROTATED).read_bytes() == content
+
+
+def test_a_file_that_cannot_be_read_from_its_first_packet_on_is_kept(tmp_path):
+    content = a_file_header() + b"\xff" * 300_000
+    (tmp_path / ACTIVE).write_bytes(content)
+    utime(tmp_path / ACTIVE, (START, START))
+
+    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert (tmp_path / ROTATED).read_bytes() == content
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        pytest.param(a_savefile([START, START + 1])[:-3], ROTATED, id="by its first packet"),
+        pytest.param(a_file_header(), NEXT, id="no packet yet"),
+        pytest.param(b"", NEXT, id="not even a header"),
+    ],
+)
+def test_a_file_that_is_being_written_steps_aside_untouched(tmp_path, content, name):
+    (tmp_path / ACTIVE).write_bytes(content)
+    now = datetime(2026, 1, 2, 15, 4, 5, 1, tzinfo=UTC)
+
+    assert step_aside(tmp_path, ACTIVE, now=now) == name
+    assert (tmp_path / name).read_bytes() == content
+    assert names(tmp_path) == [name]
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apiserver.storage.interface import CompactedError, StoreUnavailableError
+from apiserver.storage.interface import (
+    Change,
+    CompactedError,
+    StoreUnavailableError,
+    WatchOverrunError,
+)
 from apiserver.storage.sqlite.database import UnknownSchemaError
 from apiserver.storage.sqlite.directory import DirectoryInUseError
 from apiserver.storage.sqlite.store import DATABASE_NAME, open_sqlite_store
@@ -153,3 +158,25 @@ async def reads_until_compacted(store, revision):
             await store.list("/", at=revision)
         except CompactedError:
             return
+
+
+async def test_a_watch_that_compaction_overtakes_in_its_history_is_cut_off(directory):
+    async with open_sqlite_store(directory, clock=Clock()) as store:
+        start = last = await store.create("/a", b"")
+        for number in range(600):
+            last = await store.update("/a", b"%d" % number, expected=last)
+        seen: list[Change] = []
+
+        async with store.watch("/", after=start) as changes:
+            await store.compact(last)
+            with pytest.raises(WatchOverrunError):
+                await read_all(changes, into=seen)
+
+    assert [change.revision for change in seen] == list(range(start + 1, start + 1 + len(seen)))
+    assert 0 < len(seen) < 600
+
+
+async def read_all(changes, *, into):
+    async with asyncio.timeout(20):
+        async for change in changes:
+            into.append(change)
