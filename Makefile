@@ -1,6 +1,5 @@
 # Every target is one command without options. `make demo` and `make test` set up what they need.
 BIN := .venv/bin
-KUBECTL := .tools/bin/kubectl
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: demo run test verify update bench setup lock clean
@@ -27,14 +26,15 @@ update: .venv/installed ## fix what can be fixed by itself
 bench: setup           ## side by side with tcpdump, as ratios
 	$(BIN)/python -m tests.bench
 
-setup: .venv/installed $(KUBECTL)
+setup: .venv/installed .tools/installed
 	@tests/tools/packages
 
 .venv/installed: requirements/build.txt requirements/dev.txt
 	@tests/tools/venv
 
-$(KUBECTL): tests/tools/kubernetes/go.mod | .venv/installed
+.tools/installed: tests/tools/kubernetes/go.mod | .venv/installed
 	@tests/tools/kubectl
+	@touch $@
 
 lock: .venv/installed  ## pin the dependencies anew, with hashes and without addresses
 	@tests/tools/lock
