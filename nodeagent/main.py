@@ -61,14 +61,16 @@ async def run(config: Config) -> None:
             lambda report: post_report(client, report), node=config.node_name, boot_id=str(uuid4())
         ) as sender,
         following_captures(
-            client, decode=decode_capture, changed=bell.ring, reconnected=sender.request_full
+            client,
+            decode=decode_capture,
+            changed=bell.ring,
+            reconnected=sender.request_full,
+            remembered=await storage.find_all(),
         ) as captures,
         following_workloads(config.workloads, node=config.node_name) as workloads,
         following_links() as links,
         open_engine(bell.hear) as engine,
     ):
-        for uid, identity in await storage.find_all():
-            captures.remember(uid, identity=identity)
         reconciler = Reconciler(
             engine, storage, captures, sender, clock=utc_now, monotonic=time.monotonic
         )

@@ -121,10 +121,11 @@ class Reconciler:
     async def stop_all(self) -> None:
         """End all rings and remember their counters; captures go on when the agent is back."""
         for record in self._records.values():
-            for endpoint in record.endpoints.values():
-                if endpoint.running:
-                    await self._stop(endpoint)
-            await self._save(record)
+            running = [each for each in record.endpoints.values() if each.running]
+            for endpoint in running:
+                await self._stop(endpoint)
+            if running:
+                await self._save(record)
 
     async def _round(self) -> datetime | None:
         """Bring what runs in line with the plan; return when time alone will change the plan."""
@@ -221,7 +222,7 @@ class Reconciler:
     async def _start(
         self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
     ) -> None:
-        path = await self._storage.new_file(record, endpoint, identity=self._captures.identity)
+        path = await self._storage.new_file(record, endpoint, identity=self._identity(record))
         interface = planned.endpoint.interface
         await self._engine.start(
             endpoint.key,
@@ -255,9 +256,13 @@ class Reconciler:
 
     async def _save(self, record: CaptureRecord) -> None:
         try:
-            await self._storage.save(record, identity=self._captures.identity)
+            await self._storage.save(record, identity=self._identity(record))
         except DirectoryError as error:
             log.warning("state of a capture is not saved", extra={"error": str(error)})
+
+    def _identity(self, record: CaptureRecord) -> str:
+        """Return the store that holds the capture: only its word will remove the files."""
+        return self._captures.identity_of(record.capture.uid)
 
     async def _remove(self, uid: CaptureUID) -> None:
         """Remove the files of a capture that is gone for certain."""

@@ -50,14 +50,15 @@ def text_of(string: CData) -> str:
     return content.decode(errors="replace")
 
 
-def _open_library() -> CData:
+def open_library(declared: FFI) -> CData:
+    """Open libpcap with the functions that an FFI declares. Raises LibpcapMissingError."""
     failures = []
     for name in LIBRARY_NAMES:
         try:
-            return ffi.dlopen(name)
+            return declared.dlopen(name)
         except OSError as error:
             failures.append(str(error))
     raise LibpcapMissingError(f"libpcap is not installed: {'; '.join(failures)}")
 
 
-lib = _open_library()
+lib = open_library(ffi)

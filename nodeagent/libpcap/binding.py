@@ -5,14 +5,13 @@ declared once, in `apiserver.pcap.binding`, and are called through `pcap_lib` fr
 library does not offer the functions of the declarations that it includes.
 """
 
-from contextlib import suppress
 from typing import Any, TypeAlias
 
 from cffi import FFI
 
-from apiserver.pcap.binding import LIBRARY_NAMES
 from apiserver.pcap.binding import ffi as pcap_ffi
 from apiserver.pcap.binding import lib as shared_lib
+from apiserver.pcap.binding import open_library
 
 # The attributes of a library and of a C value are those that the declarations give it; the type
 # checker does not read C.
@@ -67,16 +66,8 @@ int setsockopt(int fd, int level, int name, const void *value, unsigned int leng
 """)
 
 
-def _open_library() -> CData:
-    """Open the library that `pcap_lib` is: the first name that there is."""
-    for name in LIBRARY_NAMES:
-        with suppress(OSError):
-            return ffi.dlopen(name)
-    raise AssertionError("apiserver.pcap.binding has found one")
-
-
 pcap_lib: CData = shared_lib
-live_lib = _open_library()
+live_lib = open_library(ffi)
 libc: CData = ffi.dlopen(None)
 
 # pcap_dispatch calls this address itself, once per packet, without the interpreter: a callback in

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.demo.judge import captured_by_tcpdump, packets_in, wait_for
 from tests.demo.pods import OTHER_PORT, Pod, pods, send_requests, web_server
-from tests.demo.privileges import missing_tools, run_as_root_of_namespaces
+from tests.demo.privileges import missing_tools, run_with_capabilities
 from tests.support.standalone import Standalone, kubectl_environment, standalone
 from tests.support.terminal import CommandFailedError, Terminal
 
@@ -38,7 +38,7 @@ spec:
 def main() -> int:
     """Run the demonstration; return 0 if captured and seen are equal."""
     os.environ["PATH"] += ":/usr/sbin:/sbin"
-    problem = missing_tools() or run_as_root_of_namespaces()
+    problem = missing_tools() or run_with_capabilities()
     if problem:
         sys.stderr.write(f"make demo cannot run here: {problem}\n")
         return 1

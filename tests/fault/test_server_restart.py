@@ -1,13 +1,12 @@
 """What a restart of the API server leaves: everything."""
 
 import signal
-from contextlib import AsyncExitStack
 
-import aiohttp
 import pytest
 
 from tests.support.client import Client, capture, collection
 from tests.support.server import install, serving
+from tests.support.session import open_session
 
 
 @pytest.fixture
@@ -17,8 +16,7 @@ def installation(tmp_path):
 
 @pytest.fixture
 async def client(installation):
-    async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+    async with open_session() as session:
         tls = installation.client(installation.layout.admin)
         yield lambda server: Client(session, server.url, tls)
 

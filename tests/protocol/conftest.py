@@ -1,5 +1,4 @@
 from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack
 from uuid import uuid4
 
 import aiohttp
@@ -7,6 +6,7 @@ import pytest
 
 from tests.support.client import Client
 from tests.support.server import Installation, Server, install, serving
+from tests.support.session import open_session
 
 
 @pytest.fixture(scope="session")
@@ -22,8 +22,8 @@ def server(installation: Installation) -> Iterator[Server]:
 
 @pytest.fixture
 async def session() -> AsyncIterator[aiohttp.ClientSession]:
-    async with AsyncExitStack() as stack:
-        yield await stack.enter_async_context(aiohttp.ClientSession())
+    async with open_session() as opened:
+        yield opened
 
 
 @pytest.fixture

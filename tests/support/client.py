@@ -113,7 +113,12 @@ class Client:
         async with self._session.get(
             self._url + path, params={"watch": "true", **query}, ssl=self._tls, headers=headers
         ) as response:
-            yield Watch(response)
+            try:
+                yield Watch(response)
+            finally:
+                # A polite end of TLS would go on after the test.
+                if response.connection is not None and response.connection.transport is not None:
+                    response.connection.transport.abort()
 
 
 def _url(text: str, query: Mapping[str, str]) -> URL:

@@ -70,8 +70,8 @@ class Installation:
         pair = issue(authority, identity, now=utc_now(), lifetime=_LIFETIME)
         stem = self.layout.root / "pki" / f"{id(pair):x}"
         files = TLSFiles(stem.with_suffix(".crt"), stem.with_suffix(".key"))
-        write_private(files.certificate, pair.certificate)
-        write_private(files.key, pair.key)
+        files.certificate.write_bytes(pair.certificate)
+        files.key.write_bytes(pair.key)
         return files
 
 
