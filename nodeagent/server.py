@@ -31,7 +31,11 @@ class FileServer:
         """GET the list of a capture's files."""
         directory = await self._directory(request)
         active = self._readable_bytes()
-        entries = await asyncio.to_thread(list_files, directory, active)
+        try:
+            entries = await asyncio.to_thread(list_files, directory, active)
+        except DirectoryError as error:
+            log.warning("files cannot be listed", extra={"error": str(error)})
+            raise web.HTTPInternalServerError(text=str(error)) from error
         answer = agentapi.FileList(entries).to_json()
         return web.Response(body=orjson.dumps(answer), content_type="application/json")
 

@@ -4,9 +4,8 @@ Start positions and the rules for selections are those of apiserver-protocol 4.9
 """
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
-from functools import partial
 
 from apiserver.jsontypes import JsonObject, object_at
 from apiserver.registry.documents import Documents
@@ -30,21 +29,86 @@ class Event:
     ends_initial_events: bool = False
 
 
+class Watch:
+    """The events of one watch, in order.
+
+    `delivered` is how far it has come: everything up to that revision was given out, or is none of
+    the client's business.
+    """
+
+    def __init__(
+        self,
+        documents: Documents,
+        options: WatchOptions,
+        projection: Projection | None,
+        *,
+        after: Revision,
+    ) -> None:
+        self.delivered = after
+        self._documents = documents
+        self._options = options
+        self._projection = projection
+
+    async def events(
+        self, initial: Snapshot | None, changes: AsyncIterator[Change]
+    ) -> AsyncGenerator[Event]:
+        """Give what exists, if that is wanted, and then what changes. May raise StoreError."""
+        if initial is not None:
+            for stored in initial.items:
+                yield Event(EventType.ADDED, stored.revision, stored)
+            if self._options.allow_bookmarks:
+                yield Event(EventType.BOOKMARK, initial.revision, ends_initial_events=True)
+        async for change in changes:
+            event = self._event(change)
+            if event is not None:
+                yield event
+            self.delivered = change.revision
+
+    def _event(self, change: Change) -> Event | None:
+        before, after = change.previous, _present(change)
+        kind = event_type(before=self._selects(before), after=self._selects(after))
+        if kind is None:
+            return None
+        if kind is EventType.MODIFIED and before and after and self._sees_no_change(before, after):
+            return None
+        shown = before if kind is EventType.DELETED else after
+        assert shown is not None
+        # A deletion shows the last object, but with the version of the change: whoever resumes
+        # from a lower one would see the deletion again.
+        return Event(kind, change.revision, Stored(shown.key, shown.value, change.revision))
+
+    def _selects(self, stored: Stored | None) -> bool:
+        selection = self._options.selection
+        if stored is None or selection.is_everything:
+            return stored is not None
+        return selection.matches(object_at(self._documents.decode(stored), "metadata"))
+
+    def _sees_no_change(self, before: Stored, after: Stored) -> bool:
+        if self._projection is None:
+            return False
+        seen, now = (self._projection(self._documents.decode(each)) for each in (before, after))
+        return _without_version(seen) == _without_version(now)
+
+
 @asynccontextmanager
 async def watching(
     registry: Registry,
     namespace: str,
     options: WatchOptions,
     projection: Projection | None = None,
-) -> AsyncGenerator[AsyncIterator[Event]]:
+) -> AsyncGenerator[tuple[Watch, AsyncIterator[Event]]]:
     """Follow a collection. Entering raises ApiError (410 Expired, 504); iterating may raise StoreError."""
     initial = await _initial_snapshot(registry, namespace, options)
     after = initial.revision if initial else Revision(options.resource_version or 0)
     if initial is None and options.resource_version in (None, 0):
         after = await registry.store.current_revision()
+    watch = Watch(registry.documents, options, projection, after=after)
     try:
-        async with registry.store.watch(registry.prefix(namespace), after=after) as changes:
-            yield _events(registry.documents, options, initial, changes, projection)
+        async with (
+            registry.store.watch(registry.prefix(namespace), after=after) as changes,
+            aclosing(watch.events(initial, changes)) as events,
+        ):
+            yield watch, events
     except CompactedError as error:
         raise status.too_old_resource_version(error.asked, error.compacted) from error
 
@@ -60,51 +124,6 @@ async def _initial_snapshot(
     return await registry.list(
         namespace, ListOptions(selection=options.selection, resource_version=version)
     )
-
-
-async def _events(
-    documents: Documents,
-    options: WatchOptions,
-    initial: Snapshot | None,
-    changes: AsyncIterator[Change],
-    projection: Projection | None,
-) -> AsyncIterator[Event]:
-    if initial is not None:
-        for stored in initial.items:
-            yield Event(EventType.ADDED, stored.revision, stored)
-        if options.allow_bookmarks:
-            yield Event(EventType.BOOKMARK, initial.revision, ends_initial_events=True)
-    tell = partial(_event, documents, options, projection)
-    async for change in changes:
-        event = tell(change)
-        if event is not None:
-            yield event
-
-
-def _event(
-    documents: Documents, options: WatchOptions, projection: Projection | None, change: Change
-) -> Event | None:
-    before, after = change.previous, _present(change)
-    selection = options.selection
-    everything = selection.is_everything
-
-    def selected(stored: Stored | None) -> bool:
-        if stored is None or everything:
-            return stored is not None
-        return selection.matches(object_at(documents.decode(stored), "metadata"))
-
-    kind = event_type(before=selected(before), after=selected(after))
-    if kind is None:
-        return None
-    if kind is EventType.MODIFIED and projection is not None and before and after:
-        seen, now = projection(documents.decode(before)), projection(documents.decode(after))
-        if _without_version(seen) == _without_version(now):
-            return None
-    shown = before if kind is EventType.DELETED else after
-    assert shown is not None
-    # A deletion shows the last object, but with the version of the change: whoever resumes from a
-    # lower one would see the deletion again.
-    return Event(kind, change.revision, Stored(shown.key, shown.value, change.revision))
 
 
 def _present(change: Change) -> Stored | None:

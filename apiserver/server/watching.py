@@ -9,7 +9,7 @@ from aiohttp import web
 from apiserver.jsontypes import JsonObject
 from apiserver.registry.verbs import Registry
 from apiserver.registry.views import spec_view, wants_spec_view
-from apiserver.registry.watching import Event, watching
+from apiserver.registry.watching import Event, Watch, watching
 from apiserver.server.context import Call
 from apiserver.server.responses import JSON, Renderer
 from apiserver.storage.interface import StoreError
@@ -55,55 +55,67 @@ class WatchHandler:
         response.headers["Cache-Control"] = "no-cache, private"
         await response.prepare(call.http)
         try:
-            async with (
-                asyncio.timeout(self._lifetime(options)),
-                watching(self._registry, call.info.namespace, options, projection) as events,
+            async with watching(self._registry, call.info.namespace, options, projection) as (
+                watch,
+                events,
             ):
-                await self._send(response, events, encoder, options)
+                await self._send(_Line(response, encoder), watch, events, options)
         except ApiError as error:
             await response.write(error_frame(error))
-        except (TimeoutError, StoreError):
-            # The time is over, or this client was too slow: it resumes from its last version.
+        except StoreError:
+            # This client was too slow, or the store is closing: it resumes from its last version.
             pass
         await response.write_eof()
         return response
+
+    async def _send(
+        self, line: "_Line", watch: Watch, events: AsyncIterator[Event], options: WatchOptions
+    ) -> None:
+        """Write events as they come and bookmarks in between, until the time or the server ends."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + self._lifetime(options)
+        start = watch.delivered
+        async with asyncio.TaskGroup() as tasks:
+            ending = tasks.create_task(self._ending.wait())
+            upcoming = tasks.create_task(_next(events))
+            while not ending.done() and (left := deadline - loop.time()) > 0:
+                await asyncio.wait(
+                    (ending, upcoming),
+                    timeout=min(left, BOOKMARK_SECONDS),
+                    return_when=asyncio.FIRST_COMPLETED,
+                )
+                if upcoming.done():
+                    await line.write(upcoming.result())
+                    upcoming = tasks.create_task(_next(events))
+                elif options.allow_bookmarks and deadline - loop.time() > 0:
+                    await line.write(Event(EventType.BOOKMARK, watch.delivered))
+            # A watch that was quiet to its planned end is told nothing, as by kube-apiserver; but
+            # whom a shutdown cuts off should know that it may go on from where it is.
+            if options.allow_bookmarks and (ending.done() or watch.delivered > start):
+                await line.write(Event(EventType.BOOKMARK, watch.delivered))
+            ending.cancel()
+            upcoming.cancel()
 
     def _lifetime(self, options: WatchOptions) -> float:
         if options.timeout_seconds:
             return float(options.timeout_seconds)
         return MIN_WATCH_SECONDS * (1 + self._random())
 
-    async def _send(
-        self,
-        response: web.StreamResponse,
-        events: AsyncIterator[Event],
-        encoder: "_Encoder",
-        options: WatchOptions,
-    ) -> None:
-        """Write events as they come, bookmarks in between, until the server ends."""
-        async with asyncio.TaskGroup() as tasks:
-            ending = tasks.create_task(self._ending.wait())
-            upcoming = tasks.create_task(_next(events))
-            while True:
-                patience = BOOKMARK_SECONDS if options.allow_bookmarks else None
-                await asyncio.wait(
-                    (ending, upcoming), timeout=patience, return_when=asyncio.FIRST_COMPLETED
-                )
-                if ending.done():
-                    upcoming.cancel()
-                    return
-                if upcoming.done():
-                    await response.write(encoder.event(upcoming.result()))
-                    upcoming = tasks.create_task(_next(events))
-                else:
-                    revision = await self._registry.store.current_revision()
-                    if not upcoming.done():
-                        mark = Event(EventType.BOOKMARK, revision)
-                        await response.write(encoder.event(mark))
-
 
 async def _next(events: AsyncIterator[Event]) -> Event:
     return await anext(events)
+
+
+class _Line:
+    """Where a watch's events go."""
+
+    def __init__(self, response: web.StreamResponse, encoder: "_Encoder") -> None:
+        self._response = response
+        self._encoder = encoder
+
+    async def write(self, event: Event) -> None:
+        """Send one event; waits while the client does not read."""
+        await self._response.write(self._encoder.event(event))
 
 
 class _Encoder:

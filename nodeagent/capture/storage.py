@@ -1,6 +1,7 @@
 """Where the files and the memory of captures are: `nodeagent.files`, off the event loop."""
 
 import asyncio
+import logging
 import os
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +21,8 @@ from nodeagent.files.directory import (
 from nodeagent.files.layout import UnsafeNameError, capture_directory
 from nodeagent.files.leftovers import rotate_file, rotate_leftovers, step_aside
 
+log = logging.getLogger(__name__)
+
 
 class CaptureStorage:
     """The directories of this node's captures. Errors are DirectoryError."""
@@ -29,8 +32,15 @@ class CaptureStorage:
         self._opened: set[CaptureUID] = set()
 
     async def find_all(self) -> list[tuple[CaptureUID, str]]:
-        """Return the uid and the store's identity of every capture that has a directory."""
-        found = await asyncio.to_thread(find_directories, self._root)
+        """Return the uid and the store's identity of every capture that has a directory.
+
+        Nothing where the root cannot be read: each capture says so when it is to be written.
+        """
+        try:
+            found = await asyncio.to_thread(find_directories, self._root)
+        except DirectoryError as error:
+            log.warning("captures of earlier runs cannot be read", extra={"error": str(error)})
+            return []
         return [(each.state.uid, each.state.store_identity) for each in found]
 
     async def recall(self, record: CaptureRecord) -> None:

@@ -11,9 +11,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.demo.judge import captured_by_tcpdump, packets_in, wait_for
+from tests.demo.judge import captured_by_tcpdump, packets_in
 from tests.demo.pods import OTHER_PORT, Pod, pods, send_requests, web_server
 from tests.demo.privileges import missing_tools, run_with_capabilities
+from tests.support.directories import until_removed
 from tests.support.standalone import Standalone, kubectl_environment, standalone
 from tests.support.terminal import CommandFailedError, Terminal
 
@@ -104,29 +105,19 @@ def _capture(directory: Path, installation: Standalone, web: Pod, client: Pod) -
     lying = sorted(str(each.name) for each in installation.captures.rglob("*.pcap"))
     terminal.run("kubectl delete packetcaptures.p http")
     terminal.run(f"kubectl get --raw {path}/files", fails=True)
-    left = _until_gone(installation.captures)
+    until_removed(installation.captures / "default" / "http")
 
     sys.stdout.write(
         f"\nrequests sent: {sent}; packets captured: {packets}; "
         f"packets that tcpdump saw: {seen.packets}; packets dropped: {dropped}\n"
     )
-    right = packets == seen.packets and decoded == REQUESTS and lying == [file_name] and not left
+    right = packets == seen.packets and decoded == REQUESTS and lying == [file_name]
     return 0 if right else 1
 
 
 def _until_state(terminal: Terminal, state: str) -> None:
     """Follow the object, as a person does, until it says `state`."""
     terminal.follow("kubectl get packetcaptures.p http -w --no-headers", until=f" {state} ")
-
-
-def _until_gone(captures: Path) -> list[Path]:
-    """Wait until no capture file is left; return those that stay after 5 s."""
-
-    def files() -> list[Path]:
-        return list(captures.rglob("*.pcap"))
-
-    wait_for(lambda: not files(), seconds=5)
-    return files()
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import re
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -64,13 +64,3 @@ def packets_in(path: Path) -> int:
     found = re.search(r"(\d+) packets?", done.stdout + done.stderr)
     assert found, done.stdout + done.stderr
     return int(found[1])
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float) -> bool:
-    """Ask again and again, as a person would, until it is so or the time is over."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.05)
-    return True
