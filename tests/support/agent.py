@@ -28,6 +28,7 @@ def running_agent(
             f"--tls-cert-file={layout.agent.certificate}",
             f"--tls-private-key-file={layout.agent.key}",
             f"--client-ca-file={layout.authority.certificate}",
+            "--log-level=WARNING",
         ],
         cwd=ROOT,
         text=True,
