@@ -135,13 +135,25 @@ class Reconciler:
             self._captures.captures, self._endpoints, links=self._links, now=self._clock()
         )
         self._count()
+        # Both as of now: what is deleted while this round waits is for the next, which stops its
+        # rings before it removes their files.
         present = {capture.uid: capture for capture in self._captures.captures}
+        gone = self._captures.gone - present.keys()
         async with asyncio.TaskGroup() as tasks:
             for uid in {*present, *self._records}:
-                tasks.create_task(self._settle(uid, present.get(uid), plan))
-        for uid in self._captures.gone:
+                tasks.create_task(self._settle_alone(uid, present.get(uid), plan))
+        for uid in gone:
             await self._remove(uid)
         return plan.next_change
+
+    async def _settle_alone(
+        self, uid: CaptureUID, capture: PacketCapture | None, plan: Plan
+    ) -> None:
+        """Settle one capture; whatever is wrong with it is no concern of the others."""
+        try:
+            await self._settle(uid, capture, plan)
+        except Exception:
+            log.exception("capture cannot be settled", extra={"uid": uid})
 
     async def _settle(self, uid: CaptureUID, capture: PacketCapture | None, plan: Plan) -> None:
         record = await self._record(uid, capture)
@@ -216,6 +228,7 @@ class Reconciler:
         except (CaptureError, FileError, DirectoryError) as error:
             if endpoint.running:
                 await self._stop(endpoint)
+            self._storage.distrust(record)
             endpoint.fail(str(error), now=self._monotonic())
             log.warning("endpoint is not captured", extra={"error": str(error)})
 

@@ -45,18 +45,19 @@ class CaptureStorage:
 
     async def recall(self, record: CaptureRecord) -> None:
         """Take over what an earlier run of the agent knew of a capture, if it left anything."""
-        path = self._path(record)
         try:
+            path = self._path(record)
             state = await asyncio.to_thread(read_state, path)
-        except DirectoryError:
+            if state is None or state.uid != record.capture.uid:
+                return
+            record.file_names = await self.file_names(record)
+        except DirectoryError as error:
             # Damaged, or not ours to read: it is dealt with when a file is to be written.
-            return
-        if state is None or state.uid != record.capture.uid:
+            log.warning("earlier files cannot be read", extra={"error": str(error)})
             return
         record.directory = str(path)
         for entry in state.endpoints:
             record.remember(entry)
-        record.file_names = await self.file_names(record)
 
     async def new_file(
         self, record: CaptureRecord, endpoint: EndpointRecord, *, identity: str
@@ -67,23 +68,27 @@ class CaptureStorage:
         endpoint, gets its rotated name.
         """
         path = self._path(record)
-        name = render(CaptureFile(endpoint.pod, endpoint.key.interface))
+        name = _active_name(endpoint)
         uid = record.capture.uid
         if uid not in self._opened:
-            state = _state(record, identity)
-            await asyncio.to_thread(open_directory, path, state)
-            await asyncio.to_thread(rotate_leftovers, path)
+            in_use = {_active_name(each) for each in record.endpoints.values() if each.running}
+            await asyncio.to_thread(open_directory, path, _state(record, identity))
+            await asyncio.to_thread(rotate_leftovers, path, except_for=in_use)
             self._opened.add(uid)
             record.directory = str(path)
         await asyncio.to_thread(_rotate_if_present, path, name)
         return path / name
+
+    def distrust(self, record: CaptureRecord) -> None:
+        """Have a capture's directory made sure of again before the next file: something failed."""
+        self._opened.discard(record.capture.uid)
 
     async def next_file(
         self, record: CaptureRecord, endpoint: EndpointRecord, *, now: datetime
     ) -> tuple[Path, Path]:
         """Move a running ring's active file to its rotated name; return the free path and that one."""
         path = self._path(record)
-        name = render(CaptureFile(endpoint.pod, endpoint.key.interface))
+        name = _active_name(endpoint)
         rotated = await asyncio.to_thread(step_aside, path, name, now=now)
         return path / name, path / rotated
 
@@ -114,6 +119,10 @@ class CaptureStorage:
             return capture_directory(self._root, capture.namespace, capture.name)
         except UnsafeNameError as error:
             raise DirectoryError(self._root, str(error)) from error
+
+
+def _active_name(endpoint: EndpointRecord) -> str:
+    return render(CaptureFile(endpoint.pod, endpoint.key.interface))
 
 
 def _rotate_if_present(directory: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """The agent's loop over real links, a real engine and real directories: what the server is told."""
 
 import asyncio
+import shutil
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
@@ -12,7 +13,7 @@ from apiserver.agentapi import CaptureReport, EndpointReport
 from apiserver.jsontypes import JsonObject
 from apiserver.resource.codec import decode_capture
 from apiserver.resource.types import CaptureUID
-from nodeagent.capture.engine import open_engine
+from nodeagent.capture.engine import Engine, open_engine
 from nodeagent.capture.events import Event
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.cluster.captureset import CaptureSet, Sighting
@@ -30,11 +31,13 @@ class Reported:
 
     def __init__(self) -> None:
         self.newest: dict[str, CaptureReport] = {}
+        self.on_put: Callable[[], None] = lambda: None
         self._news = asyncio.Event()
 
     def put(self, report: CaptureReport) -> None:
         self.newest[report.uid] = report
         self._news.set()
+        self.on_put()
 
     def forget(self, uid: str) -> None:
         self.newest.pop(uid, None)
@@ -68,6 +71,7 @@ class Agent:
         self.captures = CaptureSet()
         self.reported = Reported()
         self.reconciler: Reconciler
+        self.engine: Engine
 
     def apply(self, *captures: JsonObject) -> None:
         """Let the server have exactly these captures."""
@@ -113,7 +117,7 @@ def capture(uid="u1", generation=1, **spec):
 async def agent(tmp_path):
     made = Agent(tmp_path / "pcap")
     async with AsyncExitStack() as stack:
-        engine = await stack.enter_async_context(open_engine(made.hear))
+        made.engine = engine = await stack.enter_async_context(open_engine(made.hear))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
         loop = asyncio.get_running_loop()
         made.reconciler = Reconciler(
@@ -272,6 +276,18 @@ async def test_a_deleted_capture_takes_its_files_along(agent, pod):
     assert not (agent.root / "shop" / "http").exists()
 
 
+async def test_a_capture_that_is_deleted_while_it_starts_leaves_nothing_running(agent, pod):
+    agent.reported.on_put = lambda: agent.delete("u1")
+    agent.set_pods(pod)
+    agent.apply(capture())
+
+    await agent.reported.until(lambda it: "u1" in it.newest)
+    await agent.reported.until(lambda it: "u1" not in it.newest)
+
+    assert agent.engine.snapshot() == {}
+    assert not (agent.root / "shop" / "http").exists()
+
+
 async def test_a_capture_that_is_merely_out_of_sight_keeps_its_files(agent, pod):
     agent.set_pods(pod)
     agent.apply(capture())
@@ -351,3 +367,19 @@ async def test_a_new_run_of_the_agent_knows_what_the_last_one_counted(agent, pod
 
     assert told.packets == 10
     assert len(list(agent.file(pod.interface).parent.glob("*.pcap"))) == 2
+
+
+async def test_a_directory_that_was_removed_is_made_again(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    agent.apply(capture(endTime="2026-01-02T15:00:00Z"))
+    await agent.reported.until_state("Finished")
+    await asyncio.to_thread(shutil.rmtree, agent.root)
+
+    agent.apply(capture())
+    await agent.reported.until_state("Error")
+    agent.set_pods(pod)
+
+    await agent.reported.until_state("WaitingForTraffic")
+    assert agent.file(pod.interface).exists()

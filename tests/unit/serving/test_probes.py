@@ -1,0 +1,46 @@
+import pytest
+
+from apiserver.serving.probes import Check, Probe
+
+
+def check(name, problem=""):
+    async def answer():
+        return problem
+
+    return Check(name, answer)
+
+
+async def test_when_all_is_well_the_answer_is_ok():
+    result = await Probe("readyz", (check("ping"), check("storage"))).run(verbose=False)
+
+    assert (result.ok, result.text) == (True, "ok")
+
+
+async def test_in_detail_every_check_is_named():
+    result = await Probe("readyz", (check("ping"), check("storage"))).run(verbose=True)
+
+    assert result.text == "[+]ping ok\n[+]storage ok\nreadyz check passed\n"
+
+
+@pytest.mark.parametrize("verbose", [True, False])
+async def test_a_failure_is_named_and_its_reason_withheld(verbose):
+    probe = Probe("readyz", (check("ping"), check("storage", "the disk is full")))
+
+    result = await probe.run(verbose=verbose)
+
+    assert not result.ok
+    assert result.text == ("[+]ping ok\n[-]storage failed: reason withheld\nreadyz check failed\n")
+
+
+async def test_only_a_change_is_logged(caplog):
+    problems = ["away", "away", "", ""]
+
+    async def answer():
+        return problems.pop(0)
+
+    probe = Probe("readyz", (Check("storage", answer),))
+    with caplog.at_level("INFO"):
+        for _ in range(4):
+            await probe.run(verbose=False)
+
+    assert [record.message for record in caplog.records] == ["probe fails", "probe passes again"]
