@@ -33,7 +33,7 @@ from apiserver.server.responses import Renderer
 from apiserver.server.watching import WatchHandler
 from apiserver.serving.clock import utc_now
 from apiserver.serving.lifecycle import serving, until_signalled
-from apiserver.serving.logs import log_to_stderr
+from apiserver.serving.logs import log_causes, log_to_stderr
 from apiserver.serving.probes import Check, Probe
 from apiserver.serving.tls import client_context, server_context
 from apiserver.storage.interface import Store, StoreError
@@ -175,9 +175,10 @@ def main(arguments: list[str]) -> int:
             sys.stderr.write(f"{problem}\n")
         return 2
     log_to_stderr(config.log_level)
+    code = 0
     try:
         uvloop.run(run(config))
-    except (OSError, ssl.SSLError, ValueError, StoreError) as error:
-        log.error("cannot serve", extra={"error": str(error)})  # noqa: TRY400 - the reason is the whole story
-        return 1
-    return 0
+    except* (OSError, ssl.SSLError, ValueError, StoreError) as group:
+        log_causes(log, "cannot serve", group)
+        code = 1
+    return code

@@ -12,7 +12,7 @@ import uvloop
 from apiserver.resource.codec import decode_capture
 from apiserver.serving.clock import utc_now
 from apiserver.serving.lifecycle import serving, until_signalled
-from apiserver.serving.logs import log_to_stderr
+from apiserver.serving.logs import log_causes, log_to_stderr
 from apiserver.serving.tls import server_context
 from apiserver.upstream.client import UpstreamError, open_client
 from nodeagent.capture.engine import Engine, open_engine
@@ -21,8 +21,8 @@ from nodeagent.capture.storage import CaptureStorage
 from nodeagent.cluster.captures import following_captures
 from nodeagent.cluster.reports import post_report, sending_reports
 from nodeagent.config import Config, parse_config
-from nodeagent.discovery.links import Links, following_links
-from nodeagent.discovery.workloads import Workloads, following_workloads
+from nodeagent.discovery.links import Links, LinksError, following_links
+from nodeagent.discovery.workloads import Workloads, WorkloadsError, following_workloads
 from nodeagent.reconcile import Reconciler
 from nodeagent.server import FileServer, build_app
 
@@ -117,9 +117,10 @@ def main(arguments: list[str]) -> int:
     """Run the node agent; the exit status says whether it could start."""
     config = parse_config(arguments)
     log_to_stderr(config.log_level)
+    code = 0
     try:
         uvloop.run(run(config))
-    except (OSError, ssl.SSLError, UpstreamError) as error:
-        log.error("cannot run", extra={"error": str(error)})  # noqa: TRY400 - the reason is the whole story
-        return 1
-    return 0
+    except* (OSError, ssl.SSLError, UpstreamError, LinksError, WorkloadsError) as group:
+        log_causes(log, "cannot run", group)
+        code = 1
+    return code

@@ -27,6 +27,17 @@ class JsonFormatter(logging.Formatter):
         return orjson.dumps(line, default=str).decode()
 
 
+def log_causes(
+    logger: logging.Logger, sentence: str, group: BaseExceptionGroup[Exception]
+) -> None:
+    """Log each exception of a group, however deep in it, by what it says."""
+    for error in group.exceptions:
+        if isinstance(error, BaseExceptionGroup):
+            log_causes(logger, sentence, error)
+        else:
+            logger.error(sentence, extra={"error": str(error)})
+
+
 def log_to_stderr(level: str) -> None:
     """Send all records from `level` (as `INFO`) up to standard error."""
     stream = logging.StreamHandler(sys.stderr)

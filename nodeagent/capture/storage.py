@@ -30,6 +30,8 @@ class CaptureStorage:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._opened: set[CaptureUID] = set()
+        # Saving costs two flushes of the disk; of what is saved already it is spared.
+        self._saved: dict[CaptureUID, DirectoryState] = {}
 
     async def find_all(self) -> list[tuple[CaptureUID, str]]:
         """Return the uid and the store's identity of every capture that has a directory.
@@ -82,6 +84,7 @@ class CaptureStorage:
     def distrust(self, record: CaptureRecord) -> None:
         """Have a capture's directory made sure of again before the next file: something failed."""
         self._opened.discard(record.capture.uid)
+        self._saved.pop(record.capture.uid, None)
 
     async def next_file(
         self, record: CaptureRecord, endpoint: EndpointRecord, *, now: datetime
@@ -102,9 +105,12 @@ class CaptureStorage:
         return tuple(each.name for each in entries)
 
     async def save(self, record: CaptureRecord, *, identity: str) -> None:
-        """Remember what was counted, for the time after a restart."""
-        if record.directory:
-            await asyncio.to_thread(write_state, Path(record.directory), _state(record, identity))
+        """Remember what was counted, for the time after a restart, if that is anything new."""
+        state = _state(record, identity)
+        if not record.directory or self._saved.get(state.uid) == state:
+            return
+        await asyncio.to_thread(write_state, Path(record.directory), state)
+        self._saved[state.uid] = state
 
     async def remove(self, uid: CaptureUID) -> None:
         """Remove everything that belongs to a capture, wherever it was set aside."""
@@ -112,6 +118,7 @@ class CaptureStorage:
             if found.state.uid == uid:
                 await asyncio.to_thread(remove_directory, found.path)
         self._opened.discard(uid)
+        self._saved.pop(uid, None)
 
     def _path(self, record: CaptureRecord) -> Path:
         capture = record.capture
