@@ -1,15 +1,15 @@
 """The loop: newest captures, pods, links and time in; rings started, swapped and stopped.
 
 Level-triggered: every round compares the whole plan with what runs, so that a missed or doubled
-event changes nothing (DESIGN 5). Captures are settled side by side, the endpoints of one capture
-one after the other, because they share a directory.
+event changes nothing (DESIGN 5). Captures are settled side by side, none waiting for another; the
+endpoints of one capture one after the other, because they share a directory.
 """
 
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from datetime import datetime
 from typing import Protocol
+from weakref import WeakValueDictionary
 
 from apiserver.agentapi import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
@@ -67,6 +67,12 @@ class Reconciler:
         self._links: Mapping[str, Link] = {}
         self._records: dict[CaptureUID, CaptureRecord] = {}
         self._ended: dict[RingKey, CaptureError] = {}
+        self._present: dict[CaptureUID, PacketCapture] = {}
+        self._plan = Plan({}, None)
+        # Each capture is settled by one task at a time; what changes meanwhile has it do so again.
+        self._places = WeakValueDictionary[tuple[str, str], asyncio.Lock]()
+        self._settling: set[CaptureUID] = set()
+        self._unsettled: set[CaptureUID] = set()
         self._count_due: float | None = None
         self._awake = asyncio.Event()
 
@@ -107,16 +113,16 @@ class Reconciler:
         self.wake()
 
     async def run(self) -> None:
-        """Make rounds for ever, whenever something changed or time has come."""
-        while True:
-            self._awake.clear()
-            due = await self._round()
-            delay = self._delay(due)
-            try:
-                async with asyncio.timeout(delay):
-                    await self._awake.wait()
-            except TimeoutError:
-                pass
+        """Settle captures for ever, whenever something changed or time has come."""
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._awake.clear()
+                self._begin_round(tasks)
+                try:
+                    async with asyncio.timeout(self._delay()):
+                        await self._awake.wait()
+                except TimeoutError:
+                    pass
 
     async def stop_all(self) -> None:
         """End all rings and remember their counters; captures go on when the agent is back."""
@@ -127,42 +133,51 @@ class Reconciler:
             if running:
                 await self._save(record)
 
-    async def _round(self) -> datetime | None:
-        """Bring what runs in line with the plan; return when time alone will change the plan."""
+    def _begin_round(self, tasks: asyncio.TaskGroup) -> None:
+        """Compute the plan, and have every capture brought in line with it."""
         if not self._captures.synced:
-            return None
-        plan = make_plan(
-            self._captures.captures, self._endpoints, links=self._links, now=self._clock()
-        )
+            return
         self._count()
-        # Both as of now: what is deleted while this round waits is for the next, which stops its
-        # rings before it removes their files.
-        present = {capture.uid: capture for capture in self._captures.captures}
-        gone = self._captures.gone - present.keys()
-        async with asyncio.TaskGroup() as tasks:
-            for uid in {*present, *self._records}:
-                tasks.create_task(self._settle_alone(uid, present.get(uid), plan))
-        for uid in gone:
-            await self._remove(uid)
-        return plan.next_change
+        present = self._captures.captures
+        self._present = {capture.uid: capture for capture in present}
+        self._plan = make_plan(present, self._endpoints, links=self._links, now=self._clock())
+        for uid in {*self._present, *self._records, *self._captures.gone}:
+            if uid in self._settling:
+                self._unsettled.add(uid)
+            else:
+                self._settling.add(uid)
+                tasks.create_task(self._settle_until_settled(uid))
 
-    async def _settle_alone(
-        self, uid: CaptureUID, capture: PacketCapture | None, plan: Plan
-    ) -> None:
-        """Settle one capture; whatever is wrong with it is no concern of the others."""
+    async def _settle_until_settled(self, uid: CaptureUID) -> None:
+        """Settle one capture, again if rounds came meanwhile; it is no concern of the others.
+
+        So one that takes long to start or to stop keeps no other waiting.
+        """
         try:
-            await self._settle(uid, capture, plan)
+            self._unsettled.add(uid)
+            while uid in self._unsettled:
+                self._unsettled.discard(uid)
+                async with self._place(uid):
+                    await self._settle(uid)
         except Exception:
             log.exception("capture cannot be settled", extra={"uid": uid})
+        finally:
+            self._settling.discard(uid)
+            self._unsettled.discard(uid)
 
-    async def _settle(self, uid: CaptureUID, capture: PacketCapture | None, plan: Plan) -> None:
-        record = await self._record(uid, capture)
+    def _place(self, uid: CaptureUID) -> asyncio.Lock:
+        """Return the lock of a capture's directory, which a new object of its name has too."""
+        record = self._records.get(uid)
+        capture = self._present.get(uid) or (record.capture if record else None)
+        name = (capture.namespace, capture.name) if capture else ("", uid)
+        return self._places.setdefault(name, asyncio.Lock())
+
+    async def _settle(self, uid: CaptureUID) -> None:
+        capture, plan = self._present.get(uid), self._plan
         if capture is None:
-            # Deleted or out of sight: nothing is captured any more. Files go when it is certain.
-            for endpoint in record.endpoints.values():
-                if endpoint.running:
-                    await self._stop(endpoint)
+            await self._settle_absent(uid)
             return
+        record = await self._record(capture)
         wanted = {key: each for key, each in plan.rings.items() if key.capture == uid}
         for key, planned in wanted.items():
             await self._settle_endpoint(
@@ -174,15 +189,22 @@ class Reconciler:
         await self._save(record)
         self._reports.put(record.report())
 
-    async def _record(self, uid: CaptureUID, capture: PacketCapture | None) -> CaptureRecord:
+    async def _settle_absent(self, uid: CaptureUID) -> None:
+        """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
         record = self._records.get(uid)
+        for endpoint in record.endpoints.values() if record else ():
+            if endpoint.running:
+                await self._stop(endpoint)
+        if uid in self._captures.gone:
+            await self._remove(uid)
+
+    async def _record(self, capture: PacketCapture) -> CaptureRecord:
+        record = self._records.get(capture.uid)
         if record is None:
-            assert capture is not None, "a capture that nobody knows is not settled"
             record = CaptureRecord(capture)
-            self._records[uid] = record
             await self._storage.recall(record)
-        if capture is not None:
-            record.capture = capture
+            self._records[capture.uid] = record
+        record.capture = capture
         return record
 
     async def _settle_endpoint(
@@ -307,9 +329,10 @@ class Reconciler:
         record = self._records.get(key.capture)
         return record.endpoints.get(key) if record else None
 
-    def _delay(self, due: datetime | None) -> float | None:
+    def _delay(self) -> float | None:
         """Return how long nothing but an event can change anything; None: for ever."""
         delays = []
+        due = self._plan.next_change
         if due is not None:
             until_due = (due - self._clock()).total_seconds()
             delays.append(min(max(until_due, 0.0), LONGEST_WAIT_SECONDS))

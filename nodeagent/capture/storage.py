@@ -30,6 +30,9 @@ class CaptureStorage:
     def __init__(self, root: Path) -> None:
         self._root = root
         self._opened: set[CaptureUID] = set()
+        # A new object may take the path of a deleted one: while one directory is being removed,
+        # no other is moved to or from its place.
+        self._directories = asyncio.Lock()
         # Saving costs two flushes of the disk; of what is saved already it is spared.
         self._saved: dict[CaptureUID, DirectoryState] = {}
 
@@ -71,15 +74,18 @@ class CaptureStorage:
         """
         path = self._path(record)
         name = _active_name(endpoint)
-        uid = record.capture.uid
-        if uid not in self._opened:
-            in_use = {_active_name(each) for each in record.endpoints.values() if each.running}
-            await asyncio.to_thread(open_directory, path, _state(record, identity))
-            await asyncio.to_thread(rotate_leftovers, path, except_for=in_use)
-            self._opened.add(uid)
-            record.directory = str(path)
+        if record.capture.uid not in self._opened:
+            async with self._directories:
+                await self._open(record, path, identity)
         await asyncio.to_thread(_rotate_if_present, path, name)
         return path / name
+
+    async def _open(self, record: CaptureRecord, path: Path, identity: str) -> None:
+        in_use = {_active_name(each) for each in record.endpoints.values() if each.running}
+        await asyncio.to_thread(open_directory, path, _state(record, identity))
+        await asyncio.to_thread(rotate_leftovers, path, except_for=in_use)
+        self._opened.add(record.capture.uid)
+        record.directory = str(path)
 
     def distrust(self, record: CaptureRecord) -> None:
         """Have a capture's directory made sure of again before the next file: something failed."""
@@ -114,9 +120,10 @@ class CaptureStorage:
 
     async def remove(self, uid: CaptureUID) -> None:
         """Remove everything that belongs to a capture, wherever it was set aside."""
-        for found in await asyncio.to_thread(find_directories, self._root):
-            if found.state.uid == uid:
-                await asyncio.to_thread(remove_directory, found.path)
+        async with self._directories:
+            for found in await asyncio.to_thread(find_directories, self._root):
+                if found.state.uid == uid:
+                    await asyncio.to_thread(remove_directory, found.path)
         self._opened.discard(uid)
         self._saved.pop(uid, None)
 
