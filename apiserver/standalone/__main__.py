@@ -23,6 +23,7 @@ from apiserver.standalone.layout import Layout
 from apiserver.standalone.processes import running
 
 HOST = "127.0.0.1"
+DEFAULT_NODE = "this-machine"
 READY_SECONDS = 30.0
 # The node is named in its certificate (RFC 5280, ub-common-name).
 MAX_COMMON_NAME = 64
@@ -35,7 +36,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--state-dir", type=Path, default=Path(".run"))
     parser.add_argument("--workloads", type=Path, help="default: STATE_DIR/workloads.yaml")
     parser.add_argument("--capture-dir", type=Path, help="default: STATE_DIR/pcap")
-    parser.add_argument("--node", type=_node_name, default=socket.gethostname().lower())
+    parser.add_argument("--node", type=_node_name, default=DEFAULT_NODE)
     parser.add_argument("--secure-port", type=int, default=6443, help="0: any free port")
     parser.add_argument("--agent-port", type=int, default=0, help="0: any free port")
     parser.add_argument("--log-level", default="WARNING")
@@ -67,7 +68,7 @@ async def run(options: argparse.Namespace) -> int:
         stopping = tasks.create_task(until_signalled())
         ends = [tasks.create_task(each.wait()) for each in (server, agent)]
         if await _ready(server, layout.authority.certificate, port):
-            _print_welcome(layout, workloads)
+            _print_welcome(layout, workloads, options.node)
         await asyncio.wait([stopping, *ends], return_when=asyncio.FIRST_COMPLETED)
         failed = not stopping.done()
         for task in (stopping, *ends):
@@ -136,13 +137,14 @@ async def _ready(server: Process, authority: Path, port: int) -> bool:
     return False
 
 
-def _print_welcome(layout: Layout, workloads: Path) -> None:
+def _print_welcome(layout: Layout, workloads: Path, node: str) -> None:
     kubeconfig = shlex.quote(str(layout.admin_kubeconfig.resolve()))
     sys.stdout.write(
         f"ready. In another terminal:\n\n"
         f"    export KUBECONFIG={kubeconfig}\n"
         f"    kubectl get packetcaptures.p -A\n\n"
-        f"Workloads are read from {workloads}, now and whenever it changes. Ctrl-C ends all.\n"
+        f"Workloads of the node {node} are read from {workloads}, now and whenever it changes.\n"
+        f"Ctrl-C ends all.\n"
     )
     sys.stdout.flush()
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.standalone import kubectl_environment, standalone
+from tests.support.standalone import ROOT, kubectl_environment, standalone
 
 
 def children_of(process: subprocess.Popen[str]) -> list[int]:
@@ -44,6 +44,22 @@ def test_the_printed_kubeconfig_works(installation, tmp_path):
     )
 
     assert "No resources found" in done.stderr
+
+
+def test_the_samples_work_as_they_are(tmp_path):
+    samples = ROOT / "manifests" / "samples"
+    workloads = samples / "workloads.yaml"
+    with standalone(tmp_path / "state", workloads=workloads, node="this-machine") as running:
+        environment = kubectl_environment(running.kubeconfig, tmp_path)
+        create = ["kubectl", "create", "-f", str(samples / "packetcapture.yaml")]
+        subprocess.run(create, env=environment, check=True, capture_output=True)
+        message = "{.status.files[0].endpoints[0].message}"
+        wait = ["kubectl", "wait", f"--for=jsonpath={message}", "packetcaptures.p", "http"]
+        subprocess.run([*wait, "--timeout=20s"], env=environment, check=True, capture_output=True)
+        get = ["kubectl", "get", "packetcaptures.p", "http", "-o", f"jsonpath={message}"]
+        shown = subprocess.run(get, env=environment, check=True, capture_output=True, text=True)
+
+    assert shown.stdout == "interface cali0123456789a does not exist on this node"
 
 
 def test_keys_are_for_their_owner_alone(installation):
