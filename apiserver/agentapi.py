@@ -25,6 +25,10 @@ VIEW_SPEC = "spec"
 STORE_IDENTITY_ANNOTATION = "packetcapture.projectcalico.org/store-identity"
 
 
+# The largest integer that every reader of JSON holds exactly (RFC 8259, 6).
+MAX_COUNT = 2**53 - 1
+
+
 def agent_dns_name(node: str) -> str:
     """Return the name that the serving certificate of a node's agent must carry."""
     return f"{node}.packetcapture-agent"
@@ -38,6 +42,11 @@ def node_user(node: str) -> str:
 def files_path(namespace: str, name: str) -> str:
     """Return the agent's path of a capture's files; the capture's uid goes with it as `?uid=`."""
     return f"/v1/namespaces/{namespace}/packetcaptures/{name}/files"
+
+
+def _count(document: JsonObject, name: str) -> int:
+    """Read a counter: never negative, and small enough that sums of many are still integers of JSON."""
+    return min(max(integer_at(document, name), 0), MAX_COUNT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +93,10 @@ class EndpointReport:
             pod_uid=text_at(document, "podUID"),
             interface=text_at(document, "interface"),
             state=text_at(document, "state"),
-            packets=integer_at(document, "packets"),
-            bytes=integer_at(document, "bytes"),
-            dropped_ring=integer_at(document, "droppedRing"),
-            dropped_writer=integer_at(document, "droppedWriter"),
+            packets=_count(document, "packets"),
+            bytes=_count(document, "bytes"),
+            dropped_ring=_count(document, "droppedRing"),
+            dropped_writer=_count(document, "droppedWriter"),
             stop_reason=text_at(document, "stopReason"),
             message=text_at(document, "message"),
         )

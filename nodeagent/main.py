@@ -3,7 +3,6 @@
 import asyncio
 import logging
 import ssl
-import time
 from pathlib import Path
 from uuid import uuid4
 
@@ -71,9 +70,7 @@ async def run(config: Config) -> None:
         following_links() as links,
         open_engine(bell.hear) as engine,
     ):
-        reconciler = Reconciler(
-            engine, storage, captures, sender, clock=utc_now, monotonic=time.monotonic
-        )
+        reconciler = Reconciler(engine, storage, captures, sender, clock=utc_now)
         bell.reconciler = reconciler
         app = build_app(FileServer(config.capture_dir, lambda: _readable_bytes(engine)))
         async with (

@@ -7,7 +7,7 @@ endpoints of one capture one after the other, because they share a directory.
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -15,7 +15,7 @@ from apiserver.agentapi import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
 from apiserver.serving.clock import Clock
 from nodeagent.capture.engine import CaptureEngine
-from nodeagent.capture.events import Counted, Ended, Event, WriteFailed
+from nodeagent.capture.events import Counted, Ended, Event, FirstPacket, WriteFailed
 from nodeagent.capture.plan import Phase, Plan, Planned, RingKey, make_plan
 from nodeagent.capture.records import CaptureRecord, EndpointRecord
 from nodeagent.capture.storage import CaptureStorage
@@ -55,14 +55,12 @@ class Reconciler:
         reports: Reports,
         *,
         clock: Clock,
-        monotonic: Callable[[], float],
     ) -> None:
         self._engine = engine
         self._storage = storage
         self._captures = captures
         self._reports = reports
         self._clock = clock
-        self._monotonic = monotonic
         self._endpoints: tuple[Endpoint, ...] = ()
         self._links: Mapping[str, Link] = {}
         self._records: dict[CaptureUID, CaptureRecord] = {}
@@ -73,7 +71,7 @@ class Reconciler:
         self._places = WeakValueDictionary[tuple[str, str], asyncio.Lock]()
         self._settling: set[CaptureUID] = set()
         self._unsettled: set[CaptureUID] = set()
-        self._count_due: float | None = None
+        self._is_count_due = False
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
@@ -90,7 +88,7 @@ class Reconciler:
         self._links = links
         for record in self._records.values():
             for endpoint in record.endpoints.values():
-                endpoint.retry_at = 0.0
+                endpoint.is_waiting = False
         self.wake()
 
     def hear(self, event: Event) -> None:
@@ -108,7 +106,7 @@ class Reconciler:
                 if endpoint is not None:
                     endpoint.message = str(error)
                 log.warning("capture file cannot be written", extra={"error": str(error)})
-            case _:
+            case FirstPacket():
                 pass
         self.wake()
 
@@ -213,7 +211,7 @@ class Reconciler:
         error = self._ended.pop(endpoint.key, None)
         if error is not None and endpoint.running:
             await self._stop(endpoint)
-            endpoint.fail(str(error), now=self._monotonic())
+            self._fail(endpoint, error)
         if planned.phase is Phase.RUNNING:
             await self._keep_running(record, endpoint, planned)
             return
@@ -240,7 +238,7 @@ class Reconciler:
         if endpoint.running and endpoint.filter == planned.filter:
             endpoint.settle_state()
             return
-        if not endpoint.running and endpoint.retry_at > self._monotonic():
+        if endpoint.is_waiting:
             return
         try:
             if endpoint.running:
@@ -251,8 +249,7 @@ class Reconciler:
             if endpoint.running:
                 await self._stop(endpoint)
             self._storage.distrust(record)
-            endpoint.fail(str(error), now=self._monotonic())
-            log.warning("endpoint is not captured", extra={"error": str(error)})
+            self._fail(endpoint, error)
 
     async def _start(
         self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
@@ -289,6 +286,17 @@ class Reconciler:
         endpoint.end(counters.total)
         log.info("capture stopped", extra={"pod": endpoint.pod})
 
+    def _fail(self, endpoint: EndpointRecord, error: Exception) -> None:
+        """Say what is wrong with an endpoint, and try it again later."""
+
+        def try_again() -> None:
+            endpoint.is_waiting = False
+            self.wake()
+
+        pause = endpoint.fail(str(error))
+        asyncio.get_running_loop().call_later(pause, try_again)
+        log.warning("endpoint is not captured", extra={"error": str(error), "retry": pause})
+
     async def _save(self, record: CaptureRecord) -> None:
         try:
             await self._storage.save(record, identity=self._identity(record))
@@ -313,7 +321,7 @@ class Reconciler:
 
     def _count(self) -> None:
         """Take the counters of all rings as they are now."""
-        self._count_due = None
+        self._is_count_due = False
         for key, counters in self._engine.snapshot().items():
             assert isinstance(key, RingKey)
             endpoint = self._find(key)
@@ -321,8 +329,8 @@ class Reconciler:
                 endpoint.count(counters.total)
 
     def _count_soon(self) -> None:
-        if self._count_due is None:
-            self._count_due = self._monotonic() + COUNTERS_SECONDS
+        if not self._is_count_due:
+            self._is_count_due = True
             asyncio.get_running_loop().call_later(COUNTERS_SECONDS, self.wake)
 
     def _find(self, key: RingKey) -> EndpointRecord | None:
@@ -330,17 +338,8 @@ class Reconciler:
         return record.endpoints.get(key) if record else None
 
     def _delay(self) -> float | None:
-        """Return how long nothing but an event can change anything; None: for ever."""
-        delays = []
+        """Return the seconds until time alone changes the plan; None: never."""
         due = self._plan.next_change
-        if due is not None:
-            until_due = (due - self._clock()).total_seconds()
-            delays.append(min(max(until_due, 0.0), LONGEST_WAIT_SECONDS))
-        retries = [
-            endpoint.retry_at - self._monotonic()
-            for record in self._records.values()
-            for endpoint in record.endpoints.values()
-            if endpoint.failures and not endpoint.running
-        ]
-        delays += [max(each, 0.05) for each in retries]
-        return min(delays, default=None)
+        if due is None:
+            return None
+        return min(max((due - self._clock()).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)

@@ -8,9 +8,11 @@ import ssl
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from urllib.parse import quote
 
 import aiohttp
 import orjson
+from yarl import URL
 
 from apiserver import agentapi
 from apiserver.agents.directory import AgentDirectory
@@ -79,7 +81,7 @@ class AgentClient:
     ) -> AsyncGenerator[FileStream]:
         """Open one file. Raises ApiError: 404 where it does not exist, 503 where its node is away."""
         try:
-            async with self._get(node, capture, f"/{file_name}") as response:
+            async with self._get(node, capture, "/" + quote(file_name, safe="")) as response:
                 yield _file_stream(response, node, file_name)
         except AgentUnreachableError as error:
             raise status.unavailable(str(error), retry_after_seconds=5) from error
@@ -95,8 +97,11 @@ class AgentClient:
         path = agentapi.files_path(capture.namespace, capture.name)
         host = f"[{address.host}]" if ":" in address.host else address.host
         request = self._session.get(
-            f"https://{host}:{address.port}{path}{below}",
-            params={"uid": capture.uid},
+            # As it is: what a name holds must not become a query of its own, or another path.
+            URL(
+                f"https://{host}:{address.port}{path}{below}?uid={quote(capture.uid)}",
+                encoded=True,
+            ),
             headers={agentapi.USER_HEADER: capture.user},
             ssl=self._tls,
             server_hostname=agentapi.agent_dns_name(node),

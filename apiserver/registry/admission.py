@@ -8,7 +8,7 @@ from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.registry.strategy import Strategy
 from apiserver.serving.clock import Clock
 from apiserver.wire import status
-from apiserver.wire.body import Decoded, cannot_be_handled
+from apiserver.wire.body import Decoded, WrongTypeError, cannot_be_handled, identified
 from apiserver.wire.metavalidation import (
     metadata_warnings,
     owner_warnings,
@@ -86,10 +86,9 @@ class Admission:
         return document, warnings + more + strategy.warnings(document, None)
 
     async def admit_update(
-        self, namespace: str, name: str, request: Request, old: JsonObject
+        self, request: Request, old: JsonObject
     ) -> tuple[JsonObject, tuple[str, ...]]:
         """Return what `old` becomes (itself where nothing changes). Raises ApiError 400, 422."""
-        require_scope(object_at(request.document, "metadata"), namespace=namespace, name=name)
         document, warnings = self._known_fields(request)
         strategy = self._strategy
         old_metadata = object_at(old, "metadata")
@@ -113,7 +112,11 @@ class Admission:
 
     def _known_fields(self, request: Request) -> tuple[JsonObject, tuple[str, ...]]:
         """Drop unknown fields, or refuse them, as `fieldValidation` says."""
-        pruned = prune(request.document, self._strategy.schema)
+        try:
+            document = identified(request.document, self._strategy.resource)
+        except WrongTypeError as error:
+            raise self._undecodable(request, str(error)) from error
+        pruned = prune(document, self._strategy.schema)
         detail = "; ".join(str(error) for error in pruned.errors)
         strict = request.options.field_validation is FieldValidation.STRICT
         detail = detail or (request.decoded.strict_errors(pruned.unknown) if strict else "")

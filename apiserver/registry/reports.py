@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http import HTTPStatus
 
 import orjson
 
@@ -16,7 +17,7 @@ from apiserver.agentapi import CaptureReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.registry.admission import Request
 from apiserver.registry.verbs import Registry
-from apiserver.resource.status import NodeStatus, is_state_change, merge_node
+from apiserver.resource.status import NodeStatus, is_older, is_state_change, merge_node
 from apiserver.resource.times import render_time
 from apiserver.serving.clock import Clock
 from apiserver.wire.body import Decoded
@@ -60,6 +61,7 @@ class ReportMerger:
         self._monotonic = monotonic
         # Bounded by the number of captures that exist: each is checked before it is taken.
         self._pending: dict[str, _Pending] = {}
+        self._writing: str | None = None
         self._last_write: dict[str, float] = {}
         self._changed = asyncio.Event()
 
@@ -88,9 +90,11 @@ class ReportMerger:
         node = _node_status(report, capture)
         status = object_at(document, "status")
         merged = merge_node(status, node, observed_time=render_time(self._clock()))
-        if merged is status:
+        # What the store has says nothing of what is about to be written over it.
+        is_being_written = capture.uid == self._writing
+        if merged is status and not is_being_written and capture.uid not in self._pending:
             return ""
-        self._note(capture, node, urgent=is_state_change(status, merged))
+        self._note(capture, node, urgent=is_being_written or is_state_change(status, merged))
         return ""
 
     def _note(self, capture: CaptureReport, node: NodeStatus, *, urgent: bool) -> None:
@@ -102,7 +106,9 @@ class ReportMerger:
         if pending is None:
             pending = _Pending(capture.namespace, capture.name, due=due)
             self._pending[capture.uid] = pending
-        pending.nodes[node.node] = node
+        noted = pending.nodes.get(node.node)
+        if noted is None or not is_older(node, noted.boot_id, noted.sequence):
+            pending.nodes[node.node] = node
         pending.due = min(pending.due, due)
         self._changed.set()
 
@@ -113,7 +119,9 @@ class ReportMerger:
             now = self._monotonic()
             due = [uid for uid, pending in self._pending.items() if pending.due <= now]
             for uid in due:
+                self._writing = uid
                 await self._write(uid, self._pending.pop(uid))
+                self._writing = None
 
     async def _wait_until_due(self) -> None:
         while True:
@@ -142,7 +150,7 @@ class ReportMerger:
         try:
             await self._registry.patch(pending.namespace, pending.name, merged)
         except ApiError as error:
-            if error.code < 500:  # noqa: PLR2004 - the capture is gone; nothing is left to tell
+            if error.code == HTTPStatus.NOT_FOUND:
                 return
             log.warning("status is not written, trying again", extra={"error": error.message})
             self._keep(uid, pending)

@@ -26,6 +26,7 @@ from apiserver.storage.interface import (
 from apiserver.storage.keys import KeySpace
 from apiserver.wire import deletion, preconditions, status
 from apiserver.wire.deleteoptions import DeleteOptions
+from apiserver.wire.objectmeta import require_scope
 from apiserver.wire.options import ListOptions
 from apiserver.wire.resources import Resource
 
@@ -90,6 +91,13 @@ class Registry:
             raise status.not_found(self.resource, name)
         return stored
 
+    async def require_reached(self, revision: int) -> None:
+        """Refuse a version that was not written yet. Raises ApiError 504."""
+        async with self._store_errors("get"):
+            current = await self._store.current_revision()
+        if revision > current:
+            raise status.too_large_resource_version(revision, current)
+
     async def list(self, namespace: str, options: ListOptions) -> Snapshot:
         """Return the selected objects as they are now.
 
@@ -133,9 +141,10 @@ class Registry:
 
     async def update(self, namespace: str, name: str, request: Request) -> Written:
         """Replace an object by the one in the request. Raises ApiError 400, 404, 409, 422."""
+        metadata = object_at(request.document, "metadata")
+        require_scope(metadata, namespace=namespace, name=name)
 
         async def replaced(old: JsonObject) -> Request:
-            metadata = object_at(request.document, "metadata")
             preconditions.check_put(self.resource, metadata, object_at(old, "metadata"))
             return request
 
@@ -150,6 +159,7 @@ class Registry:
         async def patched(old: JsonObject) -> Request:
             request = await change(old)
             metadata = object_at(request.document, "metadata")
+            require_scope(metadata, namespace=namespace, name=name)
             preconditions.check_patch(self.resource, metadata, object_at(old, "metadata"))
             return request
 
@@ -180,7 +190,7 @@ class Registry:
             stored = await self.get(namespace, name)
             old = self.documents.decode(stored)
             request = await change(old)
-            document, warnings = await self._admission.admit_update(namespace, name, request, old)
+            document, warnings = await self._admission.admit_update(request, old)
             if document == old or request.dry_run:
                 return Written(document, warnings)
             finished = deletion.is_finished(object_at(document, "metadata"))

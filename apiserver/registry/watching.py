@@ -15,6 +15,9 @@ from apiserver.wire import status
 from apiserver.wire.options import ListOptions, WatchOptions
 from apiserver.wire.watch import EventType, event_type
 
+# No store counts further; clients may write any number of 64 bits, which just waits.
+_LAST_REVISION = (1 << 63) - 1
+
 # Turns an object into the part of it that a watcher follows; None: the whole.
 Projection = Callable[[JsonObject], JsonObject]
 
@@ -99,7 +102,7 @@ async def watching(
 ) -> AsyncGenerator[tuple[Watch, AsyncIterator[Event]]]:
     """Follow a collection. Entering raises ApiError (410 Expired, 504); iterating may raise StoreError."""
     initial = await _initial_snapshot(registry, namespace, options)
-    after = initial.revision if initial else Revision(options.resource_version or 0)
+    after = initial.revision if initial else _revision(options.resource_version)
     if initial is None and options.resource_version in (None, 0):
         after = await registry.store.current_revision()
     watch = Watch(registry.documents, options, projection, after=after)
@@ -124,6 +127,10 @@ async def _initial_snapshot(
     return await registry.list(
         namespace, ListOptions(selection=options.selection, resource_version=version)
     )
+
+
+def _revision(version: int | None) -> Revision:
+    return Revision(min(version or 0, _LAST_REVISION))
 
 
 def _present(change: Change) -> Stored | None:

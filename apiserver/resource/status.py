@@ -60,7 +60,9 @@ def merge_node(status: JsonObject, reported: NodeStatus, *, observed_time: str) 
     known = next((each for each in entries if text_at(each, "node") == reported.node), None)
     if known is None and not reported.endpoints and not reported.file_names:
         return status
-    if known is not None and _is_old(reported, known):
+    if known is not None and is_older(
+        reported, text_at(known, "bootID"), integer_at(known, "sequence")
+    ):
         return status
     entry = _entry(reported, observed_time)
     if known is not None and _says_the_same(entry, known):
@@ -88,9 +90,9 @@ def _endpoints(entries: Iterable[JsonObject]) -> list[JsonObject]:
     ]
 
 
-def _is_old(reported: NodeStatus, known: JsonObject) -> bool:
-    same_run = text_at(known, "bootID") == reported.boot_id
-    return same_run and reported.sequence <= integer_at(known, "sequence")
+def is_older(reported: NodeStatus, boot_id: str, sequence: int) -> bool:
+    """Tell whether a report comes after one that it should have come before, or is that one."""
+    return reported.boot_id == boot_id and reported.sequence <= sequence
 
 
 def _says_the_same(entry: JsonObject, known: JsonObject) -> bool:

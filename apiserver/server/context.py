@@ -33,7 +33,13 @@ class Call:
         return self.http.headers.get("User-Agent", "")
 
     async def body(self) -> bytes:
-        """Read the body. Raises ApiError 413 where it is over MAX_BODY_BYTES."""
+        """Read the body. Raises ApiError: 413 over MAX_BODY_BYTES, 400 where it is compressed.
+
+        Kubernetes reads no compressed bodies, and a small one may be endless when it is unpacked.
+        """
+        encoding = self.http.headers.get("Content-Encoding", "identity")
+        if encoding.lower() != "identity":
+            raise status.bad_request(f"the body must not be compressed: {encoding}")
         try:
             return await self.http.read()
         except web.HTTPRequestEntityTooLarge as error:

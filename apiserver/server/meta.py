@@ -16,6 +16,7 @@ from apiserver.server.responses import encode, respond
 from apiserver.wire import discovery, openapi, status
 from apiserver.wire.negotiation import negotiate_plain, wants_aggregated_discovery
 from apiserver.wire.openapi import KindSchema
+from apiserver.wire.query import first
 
 NOT_MODIFIED = 304
 Page = Callable[[Call], web.Response]
@@ -82,7 +83,7 @@ class MetaHandlers:
         headers = {"Vary": "Accept"}
         # Any other hash is answered too, but not for ever: a redirect would not pass through
         # kube-apiserver (apiserver-protocol 3.1).
-        if call.http.query.get("hash") == self._hash:
+        if first(call.query, "hash") == self._hash:
             headers["Cache-Control"] = "public, immutable"
         return _cacheable(call, self._openapi, f'"{self._hash}"', "application/json", headers)
 
@@ -90,7 +91,8 @@ class MetaHandlers:
 def _cacheable(
     call: Call, body: bytes, tag: str, content_type: str, headers: dict[str, str]
 ) -> web.Response:
-    if call.http.headers.get("If-None-Match") == tag:
+    known = call.http.headers.get("If-None-Match", "").split(",")
+    if tag in {each.strip().removeprefix("W/") for each in known}:
         return web.Response(status=NOT_MODIFIED, headers=headers | {"ETag": tag})
     response = respond(body, content_type=content_type)
     response.headers.update(headers | {"ETag": tag})

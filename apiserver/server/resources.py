@@ -17,7 +17,6 @@ from apiserver.wire.negotiation import (
     Representation,
     body_media,
     negotiate,
-    negotiate_plain,
     patch_type,
     wants_pretty,
 )
@@ -46,12 +45,9 @@ class ResourceHandlers:
         representation = self._representation(call)
         options = parse_get_options(call.query)
         include = parse_include_object(call.query)
+        if options.resource_version:
+            await self._registry.require_reached(options.resource_version)
         stored = await self._registry.get(call.info.namespace, call.info.name)
-        asked = options.resource_version or 0
-        if asked > stored.revision:
-            current = await self._registry.store.current_revision()
-            if asked > current:
-                raise status.too_large_resource_version(asked, current)
         body = self._renderer.stored(stored, representation, include)
         return respond(body, content_type=representation.media)
 
@@ -72,28 +68,34 @@ class ResourceHandlers:
     async def create(self, call: Call) -> web.Response:
         """POST a new object."""
         representation = self._representation(call)
+        include = parse_include_object(call.query)
         media = body_media(call.http.headers.get("Content-Type"))
         body = await call.body()
         options = parse_create_options(call.query, call.user_agent)
         decoded = decode_object(body, media, self._registry.resource)
         written = await self._registry.create(call.info.namespace, Request(decoded, options))
-        return self._written(call, written.document, representation, written.warnings, code=201)
+        made = self._renderer.document(written.document, representation, include)
+        warnings = written.warnings
+        return respond(made, code=201, content_type=representation.media, warnings=warnings)
 
     async def update(self, call: Call) -> web.Response:
         """PUT an object, or its status."""
         representation = self._representation(call)
+        include = parse_include_object(call.query)
         body = await call.body()
         options = parse_update_options(call.query, call.user_agent)
         media = body_media(call.http.headers.get("Content-Type"))
         decoded = decode_object(body, media, self._registry.resource)
         request = Request(decoded, options, subresource=call.info.subresource)
         written = await self._registry.update(call.info.namespace, call.info.name, request)
-        return self._written(call, written.document, representation, written.warnings)
+        changed = self._renderer.document(written.document, representation, include)
+        return respond(changed, content_type=representation.media, warnings=written.warnings)
 
     async def patch(self, call: Call) -> web.Response:
         """PATCH an object, or its status."""
         kind = patch_type(call.http.headers.get("Content-Type"), PATCH_TYPES)
         representation = self._representation(call)
+        include = parse_include_object(call.query)
         body = await call.body()
         options = parse_patch_options(call.query, call.user_agent, kind)
         try:
@@ -112,11 +114,13 @@ class ResourceHandlers:
             )
 
         written = await self._registry.patch(call.info.namespace, call.info.name, change)
-        return self._written(call, written.document, representation, written.warnings)
+        changed = self._renderer.document(written.document, representation, include)
+        return respond(changed, content_type=representation.media, warnings=written.warnings)
 
     async def delete(self, call: Call) -> web.Response:
         """DELETE an object: a Status where it is gone, the object where finalizers keep it."""
         representation = self._representation(call)
+        include = parse_include_object(call.query)
         media = body_media(call.http.headers.get("Content-Type"))
         body = await call.body()
         document = None
@@ -129,24 +133,14 @@ class ResourceHandlers:
         deleted = await self._registry.delete(call.info.namespace, call.info.name, options)
         if deleted.document is not None:
             code = 202 if options.orphan_dependents is False else 200
-            return self._written(call, deleted.document, representation, (), code=code)
+            kept = self._renderer.document(deleted.document, representation, include)
+            return respond(kept, code=code, content_type=representation.media)
+        # A Status has no other form, whatever form of objects the client asked for.
         answer = status.deleted(self._registry.resource, call.info.name, deleted.uid)
-        plain = negotiate_plain(call.accept)
+        plain = Representation(representation.media, pretty=representation.pretty)
         return respond(encode(answer, plain), content_type=plain.media)
 
     def _representation(self, call: Call, *, is_list: bool = False) -> Representation:
         chosen = negotiate(call.accept, is_list=is_list)
         pretty = wants_pretty(call.query, call.user_agent, chosen)
         return Representation(chosen.media, chosen.form, chosen.version, pretty)
-
-    def _written(
-        self,
-        call: Call,
-        document: JsonObject,
-        representation: Representation,
-        warnings: tuple[str, ...],
-        *,
-        code: int = 200,
-    ) -> web.Response:
-        body = self._renderer.document(document, representation, parse_include_object(call.query))
-        return respond(body, code=code, content_type=representation.media, warnings=warnings)

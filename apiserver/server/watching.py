@@ -26,6 +26,9 @@ MIN_WATCH_SECONDS = 1800.0
 # How often an idle watcher that allows bookmarks is told the present version.
 BOOKMARK_SECONDS = 60.0
 
+# A client that reads nothing for this long is cut off: what waits for it is held in memory.
+UNREAD_SECONDS = 30.0
+
 
 class WatchHandler:
     """Serves watches of one resource; `ending` is set when the server wants them to end."""
@@ -60,9 +63,13 @@ class WatchHandler:
                 events,
             ):
                 await self._send(_Line(response, encoder), watch, events, options)
-        except ApiError as error:
-            await response.write(error_frame(error))
-        except StoreError:
+        except* (ConnectionError, TimeoutError):
+            # Nobody reads any more.
+            if call.http.transport is not None:
+                call.http.transport.abort()
+        except* ApiError as errors:
+            await response.write(error_frame(_first(errors)))
+        except* StoreError:
             # This client was too slow, or the store is closing: it resumes from its last version.
             pass
         await response.write_eof()
@@ -102,6 +109,11 @@ class WatchHandler:
         return MIN_WATCH_SECONDS * (1 + self._random())
 
 
+def _first(errors: BaseExceptionGroup[ApiError]) -> ApiError:
+    error = errors.exceptions[0]
+    return _first(error) if isinstance(error, BaseExceptionGroup) else error
+
+
 async def _next(events: AsyncIterator[Event]) -> Event:
     return await anext(events)
 
@@ -114,8 +126,9 @@ class _Line:
         self._encoder = encoder
 
     async def write(self, event: Event) -> None:
-        """Send one event; waits while the client does not read."""
-        await self._response.write(self._encoder.event(event))
+        """Send one event; waits while the client does not read, and raises TimeoutError in the end."""
+        async with asyncio.timeout(UNREAD_SECONDS):
+            await self._response.write(self._encoder.event(event))
 
 
 class _Encoder:

@@ -33,6 +33,7 @@ async def serving(
     runner = web.AppRunner(
         app,
         access_log=None,
+        auto_decompress=False,
         handler_cancellation=True,
         keepalive_timeout=KEEPALIVE_SECONDS,
         max_line_size=MAX_HEADER_BYTES,

@@ -21,6 +21,10 @@ class DecodeError(ValueError):
     """A body that is not one JSON object; the text says why."""
 
 
+class WrongTypeError(ValueError):
+    """An object that says it is of another type; the text says of which."""
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
     """A document, and a message for each key that was set twice (its last value counts)."""
@@ -72,21 +76,32 @@ def decode_object(data: bytes, media: BodyMedia, resource: Resource) -> Decoded:
             f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get "
             f"version/kind; {error} ({_shown(data)})"
         ) from error
-    document = decoded.document
+    try:
+        document = identified(decoded.document, resource)
+    except WrongTypeError as error:
+        raise bad_request(str(error)) from error
+    return Decoded(document, decoded.duplicates, media)
+
+
+def identified(document: JsonObject, resource: Resource) -> JsonObject:
+    """Return an object with the `apiVersion` and `kind` of its resource, which it need not say.
+
+    Raises `WrongTypeError` where it says others.
+    """
+    identity: JsonObject = {"apiVersion": resource.group_version, "kind": resource.kind}
     version = document.get("apiVersion") or resource.group_version
     kind = document.get("kind") or resource.kind
     if version != resource.group_version:
-        raise bad_request(
+        raise WrongTypeError(
             f"the API version in the data ({version}) does not match the expected API version "
             f"({resource.group_version})"
         )
     if kind != resource.kind:
-        raise bad_request(
+        raise WrongTypeError(
             f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
             f'no kind "{kind}" is registered for version "{resource.group_version}"'
         )
-    identified: JsonObject = {**document, "apiVersion": version, "kind": kind}
-    return Decoded(identified, decoded.duplicates, media)
+    return {**identity, **document, **identity}
 
 
 def cannot_be_handled(resource: Resource, detail: str) -> ApiError:

@@ -3,13 +3,16 @@
 What a name may be differs between resources, so that rule is an argument.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
+
+import orjson
 
 from apiserver import fields
 from apiserver.fields import FieldError
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, object_at, text_at
-from apiserver.wire.names import label_key_problems, label_value_problems
+from apiserver.wire.names import dns_label_problems, label_key_problems, label_value_problems
 
 NameProblems: TypeAlias = Callable[[str], Sequence[str]]
 
@@ -62,12 +65,12 @@ def metadata_warnings(metadata: JsonObject, old: JsonObject | None = None) -> tu
 
 def owner_warnings(metadata: JsonObject) -> tuple[str, ...]:
     """Return what to warn of in a request's owner references, before duplicates are dropped."""
-    references = array_at(metadata, "ownerReferences")
-    repeated = {
-        text_at(each, "uid"): None
-        for index, each in enumerate(references)
-        if isinstance(each, dict) and each in references[:index]
-    }
+    owners = [each for each in array_at(metadata, "ownerReferences") if isinstance(each, dict)]
+    texts = [orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in owners]
+    times = Counter(texts)
+    repeated = dict.fromkeys(
+        text_at(each, "uid") for each, text in zip(owners, texts, strict=True) if times[text] > 1
+    )
     if not repeated:
         return ()
     return (_DUPLICATE_OWNERS.format(", ".join(repeated)),)
@@ -83,6 +86,9 @@ def _name_errors(metadata: JsonObject, name_problems: NameProblems) -> Iterator[
         yield from _invalid("metadata.name", name, name_problems(name))
     else:
         yield fields.required("metadata.name", "name or generateName is required")
+    namespace = text_at(metadata, "namespace")
+    if namespace:
+        yield from _invalid("metadata.namespace", namespace, dns_label_problems(namespace))
 
 
 def _content_errors(metadata: JsonObject) -> Iterator[FieldError]:
@@ -145,5 +151,5 @@ def _finalizers(metadata: JsonObject) -> list[str]:
 
 
 def _added_finalizers(metadata: JsonObject, old: JsonObject) -> list[str]:
-    before = _finalizers(old)
+    before = set(_finalizers(old))
     return [each for each in _finalizers(metadata) if each not in before]

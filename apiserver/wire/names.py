@@ -16,6 +16,13 @@ _QUALIFIED = r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]"
 _LABEL_VALUE = rf"({_QUALIFIED})?"
 _SUBDOMAIN = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"
 
+_DNS_LABEL = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
+_DNS_LABEL_PROBLEM = (
+    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must "
+    "start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for "
+    f"validation is '{_DNS_LABEL}')"
+)
+
 _CONSISTS = (
     "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
     "alphanumeric character"
@@ -43,6 +50,16 @@ def subdomain_problems(name: str) -> list[str]:
     # A longer text is not given to the pattern: it would only repeat what is said already.
     if not re.fullmatch(_SUBDOMAIN, name[: MAX_SUBDOMAIN_LENGTH + 1]):
         problems.append(_SUBDOMAIN_PROBLEM)
+    return problems
+
+
+def dns_label_problems(name: str) -> list[str]:
+    """Say why `name` is not a DNS-1123 label, which a namespace must be."""
+    problems = []
+    if len(name) > MAX_NAME_PART_LENGTH:
+        problems.append(f"must be no more than {MAX_NAME_PART_LENGTH} characters")
+    if not re.fullmatch(_DNS_LABEL, name):
+        problems.append(_DNS_LABEL_PROBLEM)
     return problems
 
 

@@ -101,7 +101,8 @@ class ApiError(Exception):
         }
         if self.details is not None:
             document["details"] = self.details.to_json()
-        document["code"] = self.code
+        # An HTTPStatus is a number to JSON, but not to YAML.
+        document["code"] = int(self.code)
         return document
 
 

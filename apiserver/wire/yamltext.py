@@ -160,7 +160,7 @@ class _Composer:
             key = None if _is_merge(event) else self._key(event)
             value = extent.with_inner(self._node(next(self.events)))
             if key is None:
-                merged = _merge(merged, value, event)
+                _merge(merged, value, event)
                 continue
             if key in members and len(self.duplicates) < MAX_REPORTED_DUPLICATES:
                 self.duplicates.append(f'{_line(event)}: key "{key}" already set in map')
@@ -184,15 +184,15 @@ def _is_merge(event: ev.Event) -> bool:
     return isinstance(event, ev.ScalarEvent) and event.value == "<<" and event.implicit[0]
 
 
-def _merge(merged: JsonObject, value: JsonValue, event: ev.Event) -> JsonObject:
+def _merge(merged: JsonObject, value: JsonValue, event: ev.Event) -> None:
     """Add a merge key's mapping, or its list of them; what is there already stays."""
     for each in value if isinstance(value, list) else [value]:
         if not isinstance(each, dict):
             raise YamlError(
                 f"{_line(event)}: map merge requires map or sequence of maps as the value"
             )
-        merged = {**each, **merged}
-    return merged
+        for key, inner in each.items():
+            merged.setdefault(key, inner)
 
 
 def _line(event: ev.Event) -> str:

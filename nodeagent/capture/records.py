@@ -11,6 +11,7 @@ from nodeagent.capture.ring import Tally
 # A ring that fails is tried again after this, doubled each time, up to the longest.
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
+MOST_DOUBLINGS = 10
 
 NOTHING = Tally()
 
@@ -19,7 +20,7 @@ NOTHING = Tally()
 class EndpointRecord:
     """One interface of one pod: what earlier rings counted, what the present one does.
 
-    `filter` is that of the running ring. `retry_at` is a monotonic time in seconds.
+    `filter` is that of the running ring. `is_waiting` while a failure waits to be tried again.
     """
 
     key: RingKey
@@ -32,7 +33,7 @@ class EndpointRecord:
     stop_reason: str = ""
     message: str = ""
     failures: int = 0
-    retry_at: float = 0.0
+    is_waiting: bool = False
 
     def begin(self, expression: str) -> None:
         """Note that a ring runs."""
@@ -41,6 +42,7 @@ class EndpointRecord:
         self.stop_reason = ""
         self.message = ""
         self.failures = 0
+        self.is_waiting = False
         self.settle_state()
 
     def count(self, present: Tally) -> None:
@@ -59,25 +61,30 @@ class EndpointRecord:
         self.state = State.FINISHED
         self.stop_reason = self.stop_reason or reason
         self.message = message
+        self.is_waiting = False
 
     def schedule(self) -> None:
         """Note that the start is still to come."""
         self.state = State.SCHEDULED
         self.stop_reason = ""
         self.message = ""
+        self.is_waiting = False
 
     def block(self, message: str) -> None:
         """Note that it should run and cannot."""
         self.state = State.ERROR
         self.stop_reason = ""
         self.message = message
+        self.is_waiting = False
 
-    def fail(self, message: str, *, now: float) -> None:
-        """Note a failure that time may mend."""
+    def fail(self, message: str) -> float:
+        """Note a failure that time may mend; return after how many seconds to try again."""
         self.block(message)
-        pause = min(FIRST_RETRY_SECONDS * 2**self.failures, LONGEST_RETRY_SECONDS)
+        doublings = min(self.failures, MOST_DOUBLINGS)
+        pause = min(FIRST_RETRY_SECONDS * (1 << doublings), LONGEST_RETRY_SECONDS)
         self.failures += 1
-        self.retry_at = now + pause
+        self.is_waiting = True
+        return pause
 
     def settle_state(self) -> None:
         """Set the state of a running ring: capturing from the first packet on."""

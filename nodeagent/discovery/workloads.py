@@ -7,6 +7,7 @@ An empty file says that there are no endpoints; a missing one, after one was the
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,9 +21,13 @@ from nodeagent.discovery.yaml12 import YamlError, load_documents
 log = logging.getLogger(__name__)
 
 MAX_FILE_BYTES: Final = 16 * 2**20
+# What was read counts when no edit is told of for this long.
+QUIET_SECONDS: Final = 0.05
 
-# A file is read when its writer is done with it, not while it writes.
-_CHANGES: Final = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE | Mask.ONLYDIR
+# A file is read when its writer is done with it. That the next one has begun is told by MODIFY, also
+# for the truncation: what was read meanwhile may be a part, and an empty file would end all captures.
+_ENDS: Final = Mask.CLOSE_WRITE | Mask.MOVED_TO | Mask.MOVED_FROM | Mask.DELETE
+_CHANGES: Final = _ENDS | Mask.MODIFY | Mask.ONLYDIR
 # The kernel dropped events, or the directory itself is gone: look again in any case.
 _UNNAMED: Final = Mask.Q_OVERFLOW | Mask.IGNORED
 # Kubernetes swaps the files of a volume by renaming this link of theirs.
@@ -78,13 +83,14 @@ async def following_workloads(path: Path, *, node: str) -> AsyncGenerator[Worklo
         WorkloadsError: Its directory does not exist or cannot be watched.
     """
     workloads = Workloads()
-    with Inotify() as inotify:
+    with Inotify(sync_timeout=0) as inotify:
+        os.set_blocking(inotify.fd, False)
         try:
             inotify.add_watch(path.parent, _CHANGES)
         except OSError as error:
             raise WorkloadsError(path.parent, error.strerror or str(error)) from error
         # Watched first and read then: no edit falls between the two.
-        await _read(path, workloads, node=node)
+        _publish(path, await _read(path, node=node), workloads)
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(_follow(inotify, path, workloads, node=node))
             yield workloads
@@ -92,9 +98,25 @@ async def following_workloads(path: Path, *, node: str) -> AsyncGenerator[Worklo
 
 
 async def _follow(inotify: Inotify, path: Path, workloads: Workloads, *, node: str) -> None:
-    async for event in inotify:
-        if _concerns(event, path):
-            await _read(path, workloads, node=node)
+    """Read once for all edits that have come, and again if there is another before it is quiet."""
+    while True:
+        last = _last_concern([await inotify.get(), *_waiting(inotify)], path)
+        while last is not None and not last.mask & Mask.MODIFY:
+            found = await _read(path, node=node)
+            # A truncation shows in the file before it is told of.
+            await asyncio.sleep(QUIET_SECONDS)
+            last = _last_concern(_waiting(inotify), path)
+            if last is None:
+                _publish(path, found, workloads)
+
+
+def _waiting(inotify: Inotify) -> list[Event]:
+    """Return the events that are there already."""
+    return list(iter(inotify.sync_get, None))
+
+
+def _last_concern(events: list[Event], path: Path) -> Event | None:
+    return next((each for each in reversed(events) if _concerns(each, path)), None)
 
 
 def _concerns(event: Event, path: Path) -> bool:
@@ -103,16 +125,21 @@ def _concerns(event: Event, path: Path) -> bool:
     return str(event.name) in {path.name, _VOLUME_LINK}
 
 
-async def _read(path: Path, workloads: Workloads, *, node: str) -> None:
+async def _read(path: Path, *, node: str) -> tuple[Endpoint, ...] | str:
+    """Return the endpoints, or what keeps the file from being used."""
     try:
-        endpoints = await asyncio.to_thread(_load, path, node)
+        return await asyncio.to_thread(_load, path, node)
     except (OSError, YamlError, InvalidEndpointsError) as error:
-        problem = error.strerror if isinstance(error, OSError) else str(error)
-        workloads.keep(f"{path}: {problem}")
+        return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+def _publish(path: Path, found: tuple[Endpoint, ...] | str, workloads: Workloads) -> None:
+    if isinstance(found, str):
+        workloads.keep(f"{path}: {found}")
         log.warning("workloads stay as they are", extra={"problem": workloads.problem})
     else:
-        workloads.replace(endpoints)
-        log.info("workloads read", extra={"endpoints": len(endpoints)})
+        workloads.replace(found)
+        log.info("workloads read", extra={"endpoints": len(found)})
 
 
 def _load(path: Path, node: str) -> tuple[Endpoint, ...]:

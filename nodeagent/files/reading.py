@@ -11,6 +11,12 @@ from typing import BinaryIO
 
 CHUNK_BYTES = 256 << 10
 
+# Whoever can write to the directory must not make us read another file (O_NOFOLLOW), nor wait for
+# a writer of a FIFO (O_NONBLOCK; for regular files it means nothing).
+_OPEN_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# What opening a link or a socket gives.
+_IRREGULAR = frozenset({errno.ELOOP, errno.ENXIO})
+
 
 @asynccontextmanager
 async def read_chunks(
@@ -29,19 +35,17 @@ async def read_chunks(
 
 
 def _open(path: Path) -> tuple[BinaryIO, int]:
-    # O_NOFOLLOW: whoever can write to the directory must not make us read another file.
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, _OPEN_FLAGS)
     except OSError as error:
-        if error.errno == errno.ELOOP:
+        if error.errno in _IRREGULAR:
             raise FileNotFoundError(path) from error
         raise
-    stream = os.fdopen(descriptor, "rb")
     found = os.fstat(descriptor)
     if not stat.S_ISREG(found.st_mode):
-        stream.close()
+        os.close(descriptor)
         raise FileNotFoundError(path)
-    return stream, found.st_size
+    return os.fdopen(descriptor, "rb"), found.st_size
 
 
 async def _chunks(stream: BinaryIO, length: int) -> AsyncIterator[bytes]:

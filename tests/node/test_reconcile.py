@@ -119,14 +119,12 @@ async def agent(tmp_path):
     async with AsyncExitStack() as stack:
         made.engine = engine = await stack.enter_async_context(open_engine(made.hear))
         tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        loop = asyncio.get_running_loop()
         made.reconciler = Reconciler(
             engine,
             CaptureStorage(made.root),
             made.captures,
             made.reported,
             clock=lambda: made.now,
-            monotonic=loop.time,
         )
         running = tasks.create_task(made.reconciler.run())
         yield made
@@ -356,7 +354,6 @@ async def test_a_new_run_of_the_agent_knows_what_the_last_one_counted(agent, pod
             again.captures,
             reported,
             clock=lambda: START,
-            monotonic=asyncio.get_running_loop().time,
         )
         async with asyncio.TaskGroup() as tasks:
             running = tasks.create_task(again.reconciler.run())

@@ -155,3 +155,49 @@ def test_the_resource_describes_itself(kubectl):
     ]
     assert "ports" in explained
     assert "Absent means any" in explained
+
+
+def test_replace_by_force_describe_and_diff(kubectl, tmp_path):
+    kubectl("create", "-f", "-", text=MANIFEST)
+    changed = MANIFEST.replace("web", "db")
+
+    different = kubectl("diff", "-f", "-", fails=True, text=changed)
+    replaced = kubectl("replace", "--force", "-f", "-", text=changed)
+    described = kubectl("describe", "packetcaptures.p", "http")
+    same = kubectl("diff", "-f", "-", text=changed)
+
+    assert '+  selector: app == "db"' in different
+    assert replaced.endswith("replaced\n")
+    assert 'Selector:    app == "db"' in described
+    assert same == ""
+
+
+def test_the_status_alone_is_edited_and_waited_for(kubectl):
+    kubectl("create", "-f", "-", text=MANIFEST)
+    patch = '{"status":{"packets":7}}'
+
+    kubectl("edit", "packetcaptures.p", "http", "--subresource=status")
+    kubectl(
+        "patch", "packetcaptures.p", "http", "--subresource=status", "--type=merge", "-p", patch
+    )
+    met = kubectl("wait", "--for=jsonpath={.status.packets}=7", "packetcapture/http")
+    kubectl("delete", "packetcaptures.p", "http", "--wait=false")
+    gone = kubectl("wait", "--for=delete", "packetcapture/http")
+
+    assert met == "packetcapture.projectcalico.org/http condition met\n"
+    assert gone in {"", met}
+
+
+def test_rows_are_chosen_and_sorted_by_the_client(kubectl):
+    kubectl("create", "-f", "-", text=MANIFEST.replace("http", "b"))
+    kubectl("create", "-f", "-", text=MANIFEST.replace("http", "a"))
+    kubectl("label", "packetcaptures.p", "b", "team=x")
+
+    names = kubectl("get", "packetcaptures.p", "-o", "custom-columns=N:.metadata.name")
+    wide = kubectl(
+        *("get", "packetcaptures.p", "-o", "wide", "--show-labels", "--sort-by=.metadata.name")
+    )
+
+    assert names.split() == ["N", "a", "b"]
+    assert [line.split()[0] for line in wide.splitlines()] == ["NAME", "a", "b"]
+    assert "team=x" in wide.splitlines()[2]

@@ -2,6 +2,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from apiserver.jsontypes import JsonObject
 from apiserver.resource.codec import (
     UndecodableError,
     canonical_spec,
@@ -108,3 +109,18 @@ def test_a_capture_keeps_its_identity():
         "u-1",
         3,
     )
+
+
+def test_an_empty_filter_rule_of_a_stored_spec_is_passed_over():
+    assert decode_spec({"selector": "all()", "filters": [None, {"protocol": 6}]}).filters == (
+        Filter(6, ()),
+    )
+
+
+def test_a_capture_that_cannot_be_read_says_every_reason():
+    spec: JsonObject = {"selector": "all()", "startTime": "soon", "endTime": "later"}
+
+    with pytest.raises(UndecodableError) as caught:
+        decode_capture({"metadata": {"name": "http"}, "spec": spec})
+
+    assert [each.field for each in caught.value.errors] == ["spec.startTime", "spec.endTime"]

@@ -121,3 +121,12 @@ def test_counters_alone_are_no_change_of_state():
 
     assert not is_state_change(before, merge_node(before, more, observed_time=LATER))
     assert is_state_change(before, merge_node(before, ended, observed_time=LATER))
+
+
+def test_a_node_with_files_and_no_endpoints_has_an_entry_without_a_state():
+    status = as_sent(merge_node({}, node("n1"), observed_time=TIME))
+
+    (entry,) = status["files"]
+    assert entry["fileNames"] == ["web.pcap"]
+    assert "state" not in entry
+    assert status_state(status) == ""

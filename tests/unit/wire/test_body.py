@@ -11,9 +11,11 @@ from apiserver.wire.body import (
     MAX_DEPTH,
     Decoded,
     DecodeError,
+    WrongTypeError,
     cannot_be_handled,
     decode,
     decode_object,
+    identified,
 )
 from apiserver.wire.negotiation import BodyMedia
 from apiserver.wire.resources import Resource
@@ -311,3 +313,22 @@ def test_a_document_that_does_not_fit_names_its_kind():
     assert cannot_be_handled(THINGS, "why").message == (
         'Thing in version "v1" cannot be handled as a Thing: why'
     )
+
+
+@pytest.mark.parametrize("document", [{}, {"kind": None}, {"kind": "", "apiVersion": ""}])
+def test_an_object_need_not_say_its_type(document):
+    made = identified({"spec": {}, **document}, THINGS)
+
+    assert made == {"apiVersion": "g.io/v1", "kind": "Thing", "spec": {}}
+
+
+@pytest.mark.parametrize("document", [{"kind": "Pod"}, {"apiVersion": "v1"}, {"kind": ["Thing"]}])
+def test_an_object_of_another_type_is_refused(document):
+    with pytest.raises(WrongTypeError):
+        identified(document, THINGS)
+
+
+def test_yaml_merge_keys_keep_the_first_of_each_member():
+    body = b"a: &a {k: 1, l: 1}\nb: &b {l: 2, m: 2}\nc: {<<: [*a, *b], m: 3}"
+
+    assert decode(body, BodyMedia.YAML).document["c"] == {"k": 1, "l": 1, "m": 3}

@@ -217,3 +217,12 @@ def test_metadata_and_int_or_string_are_references(document):
     assert spec["port"] == {"description": "A port.", **reference}
     assert spec["ports"]["items"] == reference
     assert {"apiVersion", "kind"} <= set(thing)
+
+
+def test_a_resource_has_paths_for_what_it_serves_only():
+    events = Resource("g.io", "v1", "events", "event", "Event", "EventList", ("get",))
+    kinds = [openapi.KindSchema(events, SCHEMA)]
+
+    made = as_sent(openapi.document(kinds, title="t", version="1", patch_types=[]))
+
+    assert [*made["paths"]] == ["/apis/g.io/v1/namespaces/{namespace}/events/{name}"]

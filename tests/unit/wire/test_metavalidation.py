@@ -10,6 +10,7 @@ from apiserver.wire.metavalidation import (
     validate_metadata_update,
 )
 from apiserver.wire.names import (
+    dns_label_problems,
     label_key_problems,
     label_value_problems,
     path_segment_problems,
@@ -188,3 +189,26 @@ def test_subdomains(name, count):
 @pytest.mark.parametrize(("name", "count"), [("a", 0), ("..", 1), (".", 1), ("/%", 2), ("...", 0)])
 def test_path_segments(name, count):
     assert len(path_segment_problems(name)) == count
+
+
+@pytest.mark.parametrize("name", ["a", "a-b", "0", "a" * 63])
+def test_a_namespace_is_a_dns_label(name):
+    assert dns_label_problems(name) == []
+
+
+@pytest.mark.parametrize("name", ["", "A", "a_b", "a.b", "-a", "a-", "a\n", "a" * 64])
+def test_nothing_else_is_a_namespace(name):
+    (error, *_) = [*validate_metadata({"name": "a", "namespace": name or "-"}, lambda _: [])]
+
+    assert dns_label_problems(name)
+    assert error.field == "metadata.namespace"
+
+
+def test_equal_owners_are_warned_of_once_whatever_the_order_of_their_members():
+    owner: JsonObject = {"apiVersion": "v1", "kind": "A", "name": "a", "uid": "1"}
+    turned: JsonObject = dict(reversed(owner.items()))
+    other: JsonObject = owner | {"uid": "2"}
+
+    (warning,) = owner_warnings({"ownerReferences": [owner, other, turned, owner]})
+
+    assert warning.endswith("observed: 1")

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from apiserver.jsontypes import JsonObject
+from apiserver.jsontypes import JsonObject, JsonValue
 from apiserver.wire import preconditions
 from apiserver.wire.deleteoptions import DeleteOptions, Propagation
 from apiserver.wire.deletion import (
@@ -274,3 +274,11 @@ def test_a_second_deletion_changes_only_the_finalizers():
 def test_an_object_is_finished_when_nobody_holds_it_any_more():
     assert is_finished({"deletionTimestamp": "t"})
     assert not is_finished({})
+
+
+def test_the_first_of_equal_owners_stays_in_its_place():
+    owners: list[JsonValue] = [{"uid": "2"}, {"uid": "1", "name": "a"}, {"uid": "2"}]
+
+    made = created({"name": "a", "ownerReferences": [*owners, {"name": "a", "uid": "1"}]})
+
+    assert made["ownerReferences"] == owners[:2]

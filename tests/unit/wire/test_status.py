@@ -1,11 +1,14 @@
 """Every error is the document, code and reason that clients of Kubernetes decide on."""
 
+from http import HTTPStatus
+
 import pytest
 
 from apiserver.fields import invalid as invalid_value
 from apiserver.fields import required
 from apiserver.wire import status
 from apiserver.wire.resources import Resource, Subresource
+from apiserver.wire.status import ApiError
 from tests.support.documents import as_sent
 
 THINGS = Resource(
@@ -200,3 +203,9 @@ def test_a_resource_knows_its_names_and_subresources():
     assert THINGS.group_kind == "Thing.example.org"
     assert THINGS.subresource("status") == Subresource("status", ("get",))
     assert THINGS.subresource("scale") is None
+
+
+def test_the_code_is_a_plain_number():
+    error = ApiError(HTTPStatus.NOT_FOUND, "NotFound", "none")
+
+    assert type(error.to_json()["code"]) is int

@@ -69,3 +69,9 @@ def test_many_long_warnings_are_cut_and_the_last_dropped():
 
     assert len(headers) == 16
     assert all(len(each) == 256 + len('299 - ""') for each in headers)
+
+
+def test_long_warnings_that_fit_once_they_are_cut_are_all_kept():
+    headers = warning_headers(["a" * 3000, "b" * 3000])
+
+    assert headers == [f'299 - "{"a" * 256}"', f'299 - "{"b" * 256}"']

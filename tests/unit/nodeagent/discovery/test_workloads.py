@@ -144,3 +144,28 @@ def test_many_edits_on_the_loop_of_the_agent(path):
             await until(workloads, "cali299")
 
     uvloop.run(scenario())
+
+
+async def test_a_file_that_is_edited_again_and_again_is_never_taken_for_empty(path):
+    path.write_text(text_of("cali0"))
+    seen = []
+    async with following_workloads(path, node="n1") as workloads, asyncio.TaskGroup() as tasks:
+
+        async def note():
+            async for endpoints in workloads:
+                seen.append(interfaces(endpoints))
+                if endpoints[-1:] and endpoints[-1].interface == "cali9999":
+                    return
+
+        noting = tasks.create_task(note())
+        await asyncio.to_thread(edit_often, path, 300)
+        async with asyncio.timeout(10):
+            await noting
+
+    assert [] not in seen
+
+
+def edit_often(path, times):
+    for _ in range(times):
+        path.write_text(text_of("cali1"))
+    path.write_text(text_of("cali9999"))

@@ -1,4 +1,7 @@
+import asyncio
 import os
+import socket
+from pathlib import Path
 
 import pytest
 
@@ -36,14 +39,33 @@ async def test_a_file_that_grows_while_it_is_read_has_the_length_it_had(tmp_path
     assert (length, content) == (4, b"0123")
 
 
-@pytest.mark.parametrize("kind", ["missing", "link", "directory"])
-async def test_what_is_no_regular_file_is_not_found(tmp_path, kind):
-    path = tmp_path / "a.pcap"
-    if kind == "link":
-        (tmp_path / "secret").write_text("x")
-        path.symlink_to(tmp_path / "secret")
-    elif kind == "directory":
-        path.mkdir()
+def a_link(path):
+    (path.parent / "secret").write_text("x")
+    path.symlink_to(path.parent / "secret")
 
-    with pytest.raises((FileNotFoundError, IsADirectoryError)):
-        await read(path)
+
+def a_socket(path):
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda _: None, id="missing"),
+        pytest.param(a_link, id="link"),
+        pytest.param(Path.mkdir, id="directory"),
+        pytest.param(os.mkfifo, id="FIFO"),
+        pytest.param(a_socket, id="socket"),
+    ],
+)
+async def test_what_is_no_regular_file_is_not_found_and_leaves_nothing_open(tmp_path, make):
+    path = tmp_path / "a.pcap"
+    make(path)
+    before = len(os.listdir("/proc/self/fd"))
+
+    async with asyncio.timeout(5):
+        with pytest.raises(FileNotFoundError):
+            await read(path)
+
+    assert len(os.listdir("/proc/self/fd")) == before

@@ -1,0 +1,92 @@
+from dataclasses import replace
+
+import pytest
+
+from apiserver.agentapi import (
+    CaptureReport,
+    EndpointReport,
+    FileEntry,
+    FileList,
+    NodeReport,
+    Rejected,
+    ReportAnswer,
+    agent_dns_name,
+    files_path,
+    node_user,
+)
+
+ENDPOINT = EndpointReport(
+    pod="web",
+    pod_uid="uid-web",
+    interface="cali1",
+    state="Finished",
+    packets=7,
+    bytes=700,
+    dropped_ring=2,
+    dropped_writer=1,
+    stop_reason="EndTime",
+    message="the end",
+)
+CAPTURE = CaptureReport("shop", "http", "u1", 3, "/pcap", (ENDPOINT,), ("web_cali1.pcap",))
+REPORT = NodeReport("n1", "boot", 4, full=True, captures=(CAPTURE,))
+FILE = FileEntry("web_cali1.pcap", "web", "cali1", size=24, active=True)
+
+
+def test_a_report_reads_back_as_it_was_written():
+    assert NodeReport.from_json(REPORT.to_json()) == REPORT
+
+
+def test_a_list_of_files_reads_back_as_it_was_written():
+    files = FileList((FILE, replace(FILE, name="other.pcap", active=False)))
+
+    assert FileList.from_json(files.to_json()) == files
+
+
+def test_an_endpoint_says_how_many_packets_it_did_not_get():
+    document = ENDPOINT.to_json()
+
+    assert (document["dropped"], document["lossless"]) == (3, False)
+
+
+def test_an_endpoint_that_lost_nothing_says_so():
+    document = replace(ENDPOINT, dropped_ring=0, dropped_writer=0).to_json()
+
+    assert (document["dropped"], document["lossless"]) == (0, True)
+
+
+def test_an_endpoint_with_nothing_to_say_has_neither_reason_nor_message():
+    document = replace(ENDPOINT, stop_reason="", message="").to_json()
+
+    assert not {"stopReason", "message"} & document.keys()
+
+
+@pytest.mark.parametrize(
+    ("kind", "absent"),
+    [
+        (EndpointReport, EndpointReport("", "", "", "")),
+        (CaptureReport, CaptureReport("", "", "", 0, "")),
+        (NodeReport, NodeReport("", "", 0, full=False, captures=())),
+        (FileEntry, FileEntry("", "", "", size=0, active=False)),
+        (FileList, FileList()),
+    ],
+)
+def test_what_is_missing_or_of_another_type_counts_as_absent(kind, absent):
+    odd = {"name": 1, "node": [], "sequence": "x", "full": 1, "captures": [1], "items": [None]}
+
+    assert kind.from_json({}) == absent
+    assert kind.from_json({**odd, "endpoints": ["x"], "fileNames": [1], "active": 1}) == absent
+
+
+def test_an_answer_says_what_was_taken_and_what_not():
+    answer = ReportAnswer(("u1",), (Rejected("u2", "gone"),))
+
+    assert answer.to_json() == {
+        "accepted": ["u1"],
+        "rejected": [{"uid": "u2", "reason": "gone"}],
+    }
+
+
+def test_a_node_is_known_by_its_names():
+    assert agent_dns_name("n1") == "n1.packetcapture-agent"
+    assert node_user("n1") == "packetcapture:node:n1"
+    assert files_path("shop", "http") == "/v1/namespaces/shop/packetcaptures/http/files"
