@@ -2,15 +2,15 @@
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo run test verify update bench setup lock clean
+.PHONY: demo run test verify update cover bench setup lock clean
 
 demo: setup            ## the main job by itself: a capture from `kubectl create` to decoded packets
 	@$(BIN)/python -m tests.demo
 
-run: .venv/installed   ## API server and node agent in the foreground, on this machine
+run: setup             ## API server and node agent in the foreground, on this machine
 	@$(BIN)/python -m apiserver.standalone
 
-test: setup verify     ## everything: unit, contract, protocol, node and fault levels
+test: setup verify     ## everything: unit, contract, protocol, node, system and fault levels
 	$(BIN)/python -m pytest
 
 verify: .venv/installed
@@ -22,6 +22,12 @@ verify: .venv/installed
 update: .venv/installed ## fix what can be fixed by itself
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+cover: setup           ## the tests with branch coverage, also of child processes (minutes)
+	$(BIN)/python -m coverage erase
+	$(BIN)/python -m coverage run -m pytest -q
+	$(BIN)/python -m coverage combine -q
+	$(BIN)/python -m coverage report
 
 bench: setup           ## side by side with tcpdump, as ratios
 	$(BIN)/python -m tests.bench
@@ -36,7 +42,7 @@ setup: .venv/installed .tools/installed
 	@tests/tools/kubectl
 	@touch $@
 
-lock: .venv/installed  ## pin the dependencies anew, with hashes and without addresses
+lock:                  ## pin the dependencies anew, with hashes and without addresses
 	@tests/tools/lock
 
 clean:

@@ -17,6 +17,8 @@ SERVER_COMMON_NAME = "packetcapture-apiserver"
 NODE_USER_PREFIX = "packetcapture:node:"
 NODES_GROUP = "packetcapture:nodes"
 
+CAPTURE_MEDIA_TYPE = "application/vnd.tcpdump.pcap"
+
 # Who asked, for the agent's log; set by the server only.
 USER_HEADER = "X-Packetcapture-User"
 

@@ -71,7 +71,7 @@ async def _stream(
 ) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_length = length
-    response.headers["Content-Type"] = "application/vnd.tcpdump.pcap"
+    response.headers["Content-Type"] = agentapi.CAPTURE_MEDIA_TYPE
     await response.prepare(request)
     async for chunk in chunks:
         await response.write(chunk)

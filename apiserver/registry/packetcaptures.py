@@ -30,7 +30,7 @@ PACKET_CAPTURES = Resource(
     list_kind=types.LIST_KIND,
     verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
     subresources=(
-        Subresource("files", ("get",), "PacketCaptureFileList"),
+        Subresource("files", ("get",), types.FILE_LIST_KIND),
         Subresource("status", ("get", "patch", "update")),
     ),
 )
@@ -163,10 +163,11 @@ def _placeholders(filters: Sequence[Filter]) -> dict[tuple[str, int | None], tup
 
 def human_bytes(count: int) -> str:
     """Return a number of bytes as people read it: `0`, `812`, `1.2Ki`, `34Mi`."""
-    step, round_from = 1024, 10
+    step, one_digit = 1024, 9.95
     size, units = float(count), ["", "Ki", "Mi", "Gi", "Ti"]
-    while size >= step and len(units) > 1:
+    # Rounded first, so that no number reaches the next unit by how it is shown.
+    while round(size) >= step and len(units) > 1:
         size /= step
         units.pop(0)
-    digits = 1 if size != count and size < round_from else 0
+    digits = 1 if size != count and size < one_digit else 0
     return f"{size:.{digits}f}{units[0]}"

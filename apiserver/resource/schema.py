@@ -5,10 +5,7 @@ how server-side apply merges a list; fields beyond Calico's are marked as ours.
 """
 
 from apiserver.jsontypes import JsonArray, JsonObject
-from apiserver.resource.types import GROUP, KIND, LIST_KIND, VERSION, State
-
-KIND_SCHEMA_NAME = f"org.projectcalico.{VERSION}.{KIND}"
-LIST_SCHEMA_NAME = f"org.projectcalico.{VERSION}.{LIST_KIND}"
+from apiserver.resource.types import GROUP, KIND, VERSION, State
 
 _COUNTERS: dict[str, str] = {
     "packets": "Packets captured.",

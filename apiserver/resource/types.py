@@ -14,7 +14,7 @@ KIND = "PacketCapture"
 LIST_KIND = "PacketCaptureList"
 PLURAL = "packetcaptures"
 SINGULAR = "packetcapture"
-GROUP_RESOURCE = f"{PLURAL}.{GROUP}"
+FILE_LIST_KIND = "PacketCaptureFileList"
 
 CaptureUID = NewType("CaptureUID", str)
 

@@ -17,15 +17,15 @@ from apiserver.auth.authentication import Authenticator, Headers
 from apiserver.auth.identity import User
 from apiserver.server.context import MAX_BODY_BYTES, Call
 from apiserver.server.files import FileHandlers
-from apiserver.server.meta import MetaHandlers, method_allowed
+from apiserver.server.meta import MetaHandlers, require_get
 from apiserver.server.reports import ReportHandler
 from apiserver.server.resources import ResourceHandlers
-from apiserver.server.responses import JSON, compress, respond_error
+from apiserver.server.responses import compress, respond_error
 from apiserver.server.watching import WatchHandler
 from apiserver.serving.clock import Clock
 from apiserver.serving.probes import Probe
 from apiserver.wire import status
-from apiserver.wire.negotiation import Representation, negotiate_plain
+from apiserver.wire.negotiation import Representation, error_media
 from apiserver.wire.query import flag, parse_query, request_timeout
 from apiserver.wire.request import RequestInfo, access_denied, parse_request
 from apiserver.wire.resources import Resource
@@ -97,7 +97,7 @@ class Routes:
             raise status.path_not_found()
 
         async def answer(call: Call) -> web.StreamResponse:
-            method_allowed(call)
+            require_get(call)
             return page(call)
 
         return answer
@@ -125,7 +125,9 @@ class Door:
         except ApiError as error:
             if _BEGUN in request:
                 return _cut_off(request)
-            response = respond_error(error, _error_representation(request))
+            response = respond_error(
+                error, Representation(error_media(request.headers.get("Accept")))
+            )
         except Exception as error:
             if _BEGUN in request:
                 if not isinstance(error, ConnectionError):
@@ -204,14 +206,6 @@ async def _answer_probe(probe: Probe, *, verbose: bool) -> web.Response:
         status=200 if result.ok else 500,
         headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache, private"},
     )
-
-
-def _error_representation(request: web.Request) -> Representation:
-    """An error is sent in the client's encoding, or as JSON where the client takes nothing we have."""
-    try:
-        return negotiate_plain(request.headers.get("Accept"))
-    except ApiError:
-        return JSON
 
 
 def build_app(door: Door) -> web.Application:

@@ -4,18 +4,18 @@ import logging
 
 from aiohttp import web
 
+from apiserver.agentapi import CAPTURE_MEDIA_TYPE
 from apiserver.agents.client import AgentClient, CaptureFiles
 from apiserver.agents.fanout import Listing, list_everywhere
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
 from apiserver.registry.verbs import Registry
+from apiserver.resource.types import FILE_LIST_KIND, GROUP_VERSION
 from apiserver.server.context import Call
 from apiserver.server.responses import encode, respond
 from apiserver.wire import status
 from apiserver.wire.negotiation import negotiate_plain
 
 log = logging.getLogger(__name__)
-
-MEDIA_TYPE = "application/vnd.tcpdump.pcap"
 
 
 class FileHandlers:
@@ -62,7 +62,7 @@ class FileHandlers:
         )
         async with self._agents.open_file(node, capture, file_name) as stream:
             response = web.StreamResponse()
-            response.headers["Content-Type"] = MEDIA_TYPE
+            response.headers["Content-Type"] = CAPTURE_MEDIA_TYPE
             response.headers["Cache-Control"] = "no-cache, private"
             response.content_length = stream.length
             await response.prepare(call.http)
@@ -86,8 +86,8 @@ def _nodes_of(document: JsonObject) -> list[str]:
 
 def _file_list(listing: Listing) -> JsonObject:
     return {
-        "kind": "PacketCaptureFileList",
-        "apiVersion": "projectcalico.org/v3",
+        "kind": FILE_LIST_KIND,
+        "apiVersion": GROUP_VERSION,
         "metadata": {},
         "items": [
             {"node": node, **entry.to_json()}

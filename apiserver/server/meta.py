@@ -1,4 +1,4 @@
-"""What the server says of itself: discovery, OpenAPI, version, health."""
+"""What the server says of itself: discovery, OpenAPI, version."""
 
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -105,7 +105,7 @@ def _version() -> JsonObject:
     return {"major": major, "minor": minor, "gitVersion": f"v{full}", "platform": "linux"}
 
 
-def method_allowed(call: Call) -> None:
+def require_get(call: Call) -> None:
     """Raise ApiError 405 for anything but GET: these documents are only read."""
     if call.info.method != "GET":
         raise status.method_not_allowed()

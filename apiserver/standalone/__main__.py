@@ -27,6 +27,7 @@ DEFAULT_NODE = "this-machine"
 READY_SECONDS = 30.0
 # The node is named in its certificate (RFC 5280, ub-common-name).
 MAX_COMMON_NAME = 64
+# A process tells nobody that it listens now; so it is asked.
 _RETRY_SECONDS = 0.05
 
 
@@ -39,7 +40,8 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--node", type=_node_name, default=DEFAULT_NODE)
     parser.add_argument("--secure-port", type=int, default=6443, help="0: any free port")
     parser.add_argument("--agent-port", type=int, default=0, help="0: any free port")
-    parser.add_argument("--log-level", default="WARNING")
+    levels = ("DEBUG", "INFO", "WARNING", "ERROR")
+    parser.add_argument("--log-level", default="WARNING", choices=levels)
     return parser.parse_args(arguments)
 
 
@@ -112,6 +114,7 @@ def _agent_arguments(
 
 
 def _free_port() -> int:
+    """Return a port that is free now; should another take it first, the program says so and ends."""
     with socket.socket() as probe:
         probe.bind((HOST, 0))
         port = probe.getsockname()[1]

@@ -24,6 +24,3 @@ class Selection:
         return self.fields.matches(
             text_at(metadata, "name"), text_at(metadata, "namespace")
         ) and self.labels.matches(object_at(metadata, "labels"))
-
-
-EVERYTHING = Selection()

@@ -13,7 +13,6 @@ from apiserver.jsontypes import JsonObject
 from apiserver.wire.resources import Resource
 
 LIST_TOO_OLD = "The resourceVersion for the provided list is too old."
-WATCH_TOO_OLD = "The resourceVersion for the provided watch is too old."
 CONTINUE_TOO_OLD = (
     "The provided continue parameter is too old to display a consistent list result. You can start "
     "a new list without the continue parameter, or use the continue token in this response to "

@@ -103,7 +103,10 @@ class CaptureStorage:
 
     async def discard(self, path: Path) -> None:
         """Remove a file that turned out to hold no packet."""
-        await asyncio.to_thread(path.unlink, missing_ok=True)
+        try:
+            await asyncio.to_thread(path.unlink, missing_ok=True)
+        except OSError as error:
+            raise DirectoryError(path, error.strerror or str(error)) from error
 
     async def file_names(self, record: CaptureRecord) -> tuple[str, ...]:
         """Return the names of a capture's files, sorted."""

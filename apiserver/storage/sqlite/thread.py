@@ -24,7 +24,6 @@ from apiserver.storage.sqlite.log import Log
 T = TypeVar("T")
 
 MAX_WAITING = 1000
-MAX_BATCH = 256
 
 _log = logging.getLogger(__name__)
 

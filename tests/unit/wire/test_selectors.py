@@ -10,7 +10,7 @@ from apiserver.wire.fieldselectors import (
     SelectorError,
     parse_field_selector,
 )
-from apiserver.wire.selection import EVERYTHING, Selection
+from apiserver.wire.selection import Selection
 from apiserver.wire.selectors import LabelSelector, Operator, Requirement, parse_label_selector
 
 WEB = {"app": "web", "tier": "front", "n": "7"}
@@ -176,5 +176,5 @@ def test_a_selection_wants_labels_and_fields():
 
 
 def test_everything_is_selected_by_nothing():
-    assert EVERYTHING.is_everything
-    assert EVERYTHING.matches({})
+    assert Selection().is_everything
+    assert Selection().matches({})
