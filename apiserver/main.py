@@ -162,7 +162,9 @@ async def _agent_client(config: AgentsConfig | None) -> AsyncGenerator[AgentClie
         yield None
         return
     tls = client_context(config.tls, authority=config.ca_file)
-    async with aiohttp.ClientSession(auto_decompress=False) as session:
+    # No limit here: downloads that stall must not keep others from asking for a listing.
+    connections = aiohttp.TCPConnector(limit=0)
+    async with aiohttp.ClientSession(connector=connections, auto_decompress=False) as session:
         yield AgentClient(session, StaticDirectory(config.addresses), tls)
 
 

@@ -138,7 +138,8 @@ class Reconciler:
         self._count()
         present = self._captures.captures
         self._present = {capture.uid: capture for capture in present}
-        self._plan = make_plan(present, self._endpoints, links=self._links, now=self._clock())
+        links = {name: link.index for name, link in self._links.items()}
+        self._plan = make_plan(present, self._endpoints, links=links, now=self._clock())
         for uid in {*self._present, *self._records, *self._captures.gone}:
             if uid in self._settling:
                 self._unsettled.add(uid)
@@ -191,6 +192,7 @@ class Reconciler:
         """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
         record = self._records.get(uid)
         for endpoint in record.endpoints.values() if record else ():
+            self._ended.pop(endpoint.key, None)
             if endpoint.running:
                 await self._stop(endpoint)
         if uid in self._captures.gone:
@@ -261,7 +263,7 @@ class Reconciler:
             interface=interface,
             expression=planned.filter,
             path=path,
-            index=self._links[interface].index,
+            index=planned.index,
         )
         endpoint.begin(planned.filter)
         record.file_names = await self._storage.file_names(record)
@@ -293,15 +295,27 @@ class Reconciler:
             endpoint.is_waiting = False
             self.wake()
 
+        is_news = endpoint.message != str(error)
         pause = endpoint.fail(str(error))
         asyncio.get_running_loop().call_later(pause, try_again)
-        log.warning("endpoint is not captured", extra={"error": str(error), "retry": pause})
+        if is_news:
+            log.warning("endpoint is not captured", extra={"error": str(error), "retry": pause})
 
     async def _save(self, record: CaptureRecord) -> None:
         try:
             await self._storage.save(record, identity=self._identity(record))
         except DirectoryError as error:
             log.warning("state of a capture is not saved", extra={"error": str(error)})
+            if await self._storage.is_lost(record):
+                await self._begin_anew(record, error)
+
+    async def _begin_anew(self, record: CaptureRecord, error: DirectoryError) -> None:
+        """Somebody has removed the directory: rings that write to files nobody can find are ended."""
+        self._storage.distrust(record)
+        for endpoint in record.endpoints.values():
+            if endpoint.running:
+                await self._stop(endpoint)
+                self._fail(endpoint, error)
 
     def _identity(self, record: CaptureRecord) -> str:
         """Return the store that holds the capture: only its word will remove the files."""

@@ -78,6 +78,8 @@ class ReportMerger:
         return ReportAnswer(tuple(accepted), tuple(rejected))
 
     async def _take_one(self, report: NodeReport, capture: CaptureReport) -> str:
+        # Asked before the store is read: what is written meanwhile would be in neither.
+        was_on_its_way = self._is_on_its_way(capture.uid)
         try:
             stored = await self._registry.get(capture.namespace, capture.name)
         except ApiError as error:
@@ -91,11 +93,15 @@ class ReportMerger:
         status = object_at(document, "status")
         merged = merge_node(status, node, observed_time=render_time(self._clock()))
         # What the store has says nothing of what is about to be written over it.
-        is_being_written = capture.uid == self._writing
-        if merged is status and not is_being_written and capture.uid not in self._pending:
+        is_uncertain = was_on_its_way or self._is_on_its_way(capture.uid)
+        if merged is status and not is_uncertain:
             return ""
-        self._note(capture, node, urgent=is_being_written or is_state_change(status, merged))
+        is_overtaken = is_uncertain and capture.uid not in self._pending
+        self._note(capture, node, urgent=is_overtaken or is_state_change(status, merged))
         return ""
+
+    def _is_on_its_way(self, uid: str) -> bool:
+        return uid in self._pending or uid == self._writing
 
     def _note(self, capture: CaptureReport, node: NodeStatus, *, urgent: bool) -> None:
         now = self._monotonic()

@@ -212,5 +212,5 @@ def build_app(door: Door) -> web.Application:
     """Return the application."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_note_begun)
-    app.router.add_route("*", "/{path:.*}", door)
+    app.router.add_route("*", "/{path:(?s:.*)}", door)
     return app

@@ -17,13 +17,20 @@ from apiserver.wire.negotiation import negotiate_plain
 
 log = logging.getLogger(__name__)
 
+# A download that its client does not read is held for as long as the client stays, with some 3 MB
+# of buffers.
+MAX_DOWNLOADS = 200
+
 
 class FileHandlers:
     """Forwards requests for a capture's files to the agents of its nodes."""
 
-    def __init__(self, registry: Registry, agents: AgentClient) -> None:
+    def __init__(
+        self, registry: Registry, agents: AgentClient, *, max_downloads: int = MAX_DOWNLOADS
+    ) -> None:
         self._registry = registry
         self._agents = agents
+        self._free_downloads = max_downloads
 
     async def get(self, call: Call) -> web.StreamResponse:
         """GET .../files, .../files/NODE or .../files/NODE/FILE."""
@@ -47,6 +54,16 @@ class FileHandlers:
         )
 
     async def _download(self, call: Call, node: str, file_name: str) -> web.StreamResponse:
+        if not self._free_downloads:
+            why = "as many files as this server allows are being downloaded"
+            raise status.too_many_requests(why, retry_after_seconds=5)
+        self._free_downloads -= 1
+        try:
+            return await self._stream(call, node, file_name)
+        finally:
+            self._free_downloads += 1
+
+    async def _stream(self, call: Call, node: str, file_name: str) -> web.StreamResponse:
         capture, _ = await self._capture(call)
         log.info(
             "file is downloaded",

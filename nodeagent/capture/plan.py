@@ -34,7 +34,7 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One selected endpoint: its phase, and the filter as pcap-filter text where it runs.
+    """One selected endpoint: its phase, and where it runs the filter (pcap-filter text) and the link.
 
     `reason` is the stop reason where nothing can match, `message` says why it is blocked.
     """
@@ -42,6 +42,7 @@ class Planned:
     endpoint: Endpoint
     phase: Phase
     filter: str = CAPTURE_ALL
+    index: int = 0
     reason: str = ""
     message: str = ""
 
@@ -58,10 +59,10 @@ def make_plan(
     captures: Collection[PacketCapture],
     endpoints: Sequence[Endpoint],
     *,
-    links: Collection[str],
+    links: Mapping[str, int],
     now: datetime,
 ) -> Plan:
-    """Compute what this node should capture; `links` are the names of the interfaces that exist."""
+    """Compute what this node should capture; `links` are the interfaces that exist, with their index."""
     rings: dict[RingKey, Planned] = {}
     for capture in captures:
         for endpoint in endpoints:
@@ -84,7 +85,7 @@ def _selects(capture: PacketCapture, endpoint: Endpoint) -> bool:
 
 
 def _planned(
-    capture: PacketCapture, endpoint: Endpoint, *, links: Collection[str], now: datetime
+    capture: PacketCapture, endpoint: Endpoint, *, links: Mapping[str, int], now: datetime
 ) -> Planned:
     phase = phase_at(capture, now)
     if phase is not Phase.RUNNING:
@@ -94,10 +95,11 @@ def _planned(
     except NoMatchError:
         message = "the filters name only ports that this pod does not have"
         return Planned(endpoint, Phase.ENDED, reason="NoMatch", message=message)
-    if endpoint.interface not in links:
+    index = links.get(endpoint.interface)
+    if index is None:
         message = f"interface {endpoint.interface} does not exist on this node"
         return Planned(endpoint, Phase.BLOCKED, message=message)
-    return Planned(endpoint, Phase.RUNNING, filter=text)
+    return Planned(endpoint, Phase.RUNNING, filter=text, index=index)
 
 
 def phase_at(capture: PacketCapture, now: datetime) -> Phase:

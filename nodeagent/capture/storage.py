@@ -121,6 +121,10 @@ class CaptureStorage:
         await asyncio.to_thread(write_state, Path(record.directory), state)
         self._saved[state.uid] = state
 
+    async def is_lost(self, record: CaptureRecord) -> bool:
+        """Tell whether a directory that was written is there no more."""
+        return not await asyncio.to_thread(os.path.isdir, record.directory)
+
     async def remove(self, uid: CaptureUID) -> None:
         """Remove everything that belongs to a capture, wherever it was set aside."""
         async with self._directories:

@@ -380,3 +380,18 @@ async def test_a_directory_that_was_removed_is_made_again(agent, pod):
 
     await agent.reported.until_state("WaitingForTraffic")
     assert agent.file(pod.interface).exists()
+
+
+async def test_a_directory_that_is_removed_while_it_is_written_to_is_made_anew(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    await asyncio.to_thread(shutil.rmtree, agent.root)
+    agent.apply(capture(generation=2))
+    await agent.reported.until_state("Error")
+    await agent.reported.until_state("Capturing")
+
+    assert agent.file(pod.interface).exists()

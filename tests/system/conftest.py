@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -47,15 +48,15 @@ class System:
             yield
 
     @contextmanager
-    def agent(self) -> Iterator[None]:
+    def agent(self) -> Iterator[subprocess.Popen[str]]:
         """Run the node agent inside the block."""
         with running_agent(
             self.layout,
             port=self.agent_port,
             workloads=self.workloads,
             captures=self.captures,
-        ):
-            yield
+        ) as process:
+            yield process
 
     @contextmanager
     def both(self) -> Iterator[None]:

@@ -120,6 +120,29 @@ async def test_an_agent_that_restarts_keeps_its_files_and_its_counts(system, pod
     assert numbers == [list(range(10)), list(range(10, 15))]
 
 
+async def test_an_agent_that_is_killed_loses_nothing_that_it_wrote(system, pod, tmp_path):
+    with system.server():
+        with system.agent() as process:
+            await started(system)
+            await send(pod, range(10))
+            await system.until_state("http", "Capturing")
+            process.kill()
+            process.wait()
+        with system.agent():
+            await system.until("http", lambda it: len(it["files"][0]["fileNames"]) > 1)
+            await send(pod, range(10, 15))
+            entry = await end(system)
+            rotated, active = sorted(entry["fileNames"])
+            before = await downloaded(system, tmp_path, rotated)
+            after = await downloaded(system, tmp_path, active)
+
+    # What was in the kernel's ring when it was killed is lost, so it is a beginning.
+    assert before
+    assert before == list(range(len(before)))
+    assert after == list(range(10, 15))
+    assert entry["endpoints"][0]["packets"] >= len(after) + 1
+
+
 async def test_a_node_that_cannot_be_reached_is_named(system, pod):
     with system.server():
         with system.agent():
@@ -137,7 +160,9 @@ async def test_a_node_that_cannot_be_reached_is_named(system, pod):
 async def test_what_is_no_file_of_the_capture_is_not_found(system, pod):
     with system.both():
         await started(system)
-        names = ["other.pcap", ".capture.json", "%2e%2e", "..%2f..%2fhttp"]
+        uid = (await system.admin.get(collection("shop", "http"))).json["metadata"]["uid"]
+        names = ["other.pcap", ".capture.json", "%2e%2e", "..%2f..%2fhttp", "a%0a.pcap"]
+        names += [f"web_{pod.interface}.pcap%3Fuid={uid}", f"web_{pod.interface}.pcap%23"]
         answers = [await system.admin.get(f"{FILES}/n1/{name}") for name in names]
 
     assert {answer.code for answer in answers} <= {400, 404}

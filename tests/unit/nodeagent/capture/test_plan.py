@@ -28,8 +28,8 @@ def endpoint(pod="web", namespace="shop", ports=(), **labels):
 
 
 def plan(captures, endpoints, links=None):
-    names = {each.interface for each in endpoints} if links is None else links
-    return make_plan(captures, endpoints, links=names, now=NOW)
+    present = {each.interface: 7 for each in endpoints} if links is None else links
+    return make_plan(captures, endpoints, links=present, now=NOW)
 
 
 def time(**delta):
@@ -43,7 +43,7 @@ def test_selected_endpoints_run():
     )
 
     assert list(made.rings) == [RingKey(CaptureUID("u1"), "uid-web", "cali-web")]
-    assert [each.phase for each in made.rings.values()] == [Phase.RUNNING]
+    assert [(each.phase, each.index) for each in made.rings.values()] == [(Phase.RUNNING, 7)]
     assert made.next_change is None
 
 
@@ -81,7 +81,7 @@ def test_the_schedule_says_what_runs_and_when_that_changes(spec, phase, next_cha
 
 
 def test_an_endpoint_without_its_interface_is_blocked_and_says_so():
-    made = plan([capture()], [endpoint("web")], links=())
+    made = plan([capture()], [endpoint("web")], links={})
 
     (planned,) = made.rings.values()
     assert planned.phase is Phase.BLOCKED

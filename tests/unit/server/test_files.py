@@ -1,0 +1,50 @@
+"""Limits of the `files` subresource that no single client can show."""
+
+import ssl
+
+import aiohttp
+import pytest
+from aiohttp.test_utils import make_mocked_request
+
+from apiserver.agents.client import AgentClient
+from apiserver.agents.directory import StaticDirectory
+from apiserver.auth.identity import User
+from apiserver.server.context import Call
+from apiserver.server.files import FileHandlers
+from apiserver.wire.query import parse_query
+from apiserver.wire.request import parse_request
+from apiserver.wire.status import ApiError
+
+PATH = "/apis/projectcalico.org/v3/namespaces/shop/packetcaptures/http/files/n1/web.pcap"
+
+
+def call(path: str) -> Call:
+    query = parse_query("")
+    return Call(
+        make_mocked_request("GET", path), parse_request("GET", path, query), query, User("alice")
+    )
+
+
+async def test_more_downloads_than_are_allowed_are_asked_to_come_again(registry):
+    async with aiohttp.ClientSession() as session:
+        agents = AgentClient(session, StaticDirectory({}), ssl.create_default_context())
+        files = FileHandlers(registry, agents, max_downloads=0)
+
+        with pytest.raises(ApiError) as caught:
+            await files.get(call(PATH))
+
+    assert (caught.value.code, caught.value.retry_after_seconds) == (429, 5)
+
+
+async def test_a_download_that_failed_makes_room_for_the_next(registry):
+    async with aiohttp.ClientSession() as session:
+        agents = AgentClient(session, StaticDirectory({}), ssl.create_default_context())
+        files = FileHandlers(registry, agents, max_downloads=1)
+
+        codes = []
+        for _ in range(3):
+            with pytest.raises(ApiError) as caught:
+                await files.get(call(PATH))
+            codes.append(caught.value.code)
+
+    assert codes == [404, 404, 404]
