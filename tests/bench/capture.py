@@ -165,7 +165,7 @@ def _print_summary(runs: dict[str, list[Run]]) -> float:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--pairs", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--packets", type=int, default=1_000_000)
     parser.add_argument("--rate", type=int, default=400_000, help="packets/s, 0: unlimited")
     parser.add_argument("--idle-seconds", type=float, default=10)
