@@ -26,14 +26,20 @@ from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 
 log = logging.getLogger(__name__)
 
-# Reports that arrive within this time become one write.
-COALESCING_SECONDS = 0.1
 
-# Counters alone are written at most this often per capture, so that watchers are not flooded.
-COUNTERS_SECONDS = 5.0
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When statuses are written, in seconds.
 
-# After a failed write (the store is away) the same is tried again.
-RETRY_SECONDS = 1.0
+    Reports that arrive within `coalescing` become one write; counters alone are written at most
+    once in `counters` per capture, so that watchers are not flooded; a write that failed (the store
+    is away) is tried again after `retry`.
+    """
+
+    coalescing: float = 0.1
+    counters: float = 5.0
+    retry: float = 1.0
+
 
 _OPTIONS = WriteOptions(
     dry_run=False, field_manager="packetcapture-apiserver", field_validation=FieldValidation.IGNORE
@@ -54,8 +60,14 @@ class ReportMerger:
     """Takes reports and writes statuses; `run` is its task."""
 
     def __init__(
-        self, registry: Registry, *, clock: Clock, monotonic: Callable[[], float]
+        self,
+        registry: Registry,
+        *,
+        clock: Clock,
+        monotonic: Callable[[], float],
+        pace: Pace | None = None,
     ) -> None:
+        self._pace = pace or Pace()
         self._registry = registry
         self._clock = clock
         self._monotonic = monotonic
@@ -105,9 +117,9 @@ class ReportMerger:
 
     def _note(self, capture: CaptureReport, node: NodeStatus, *, urgent: bool) -> None:
         now = self._monotonic()
-        due = now + COALESCING_SECONDS
+        due = now + self._pace.coalescing
         if not urgent:
-            due = max(due, self._last_write.get(capture.uid, 0.0) + COUNTERS_SECONDS)
+            due = max(due, self._last_write.get(capture.uid, 0.0) + self._pace.counters)
         pending = self._pending.get(capture.uid)
         if pending is None:
             pending = _Pending(capture.namespace, capture.name, due=due)
@@ -169,14 +181,14 @@ class ReportMerger:
 
     def _remember_write(self, uid: str) -> None:
         now = self._monotonic()
-        recent = {k: t for k, t in self._last_write.items() if now - t < COUNTERS_SECONDS}
+        recent = {k: t for k, t in self._last_write.items() if now - t < self._pace.counters}
         self._last_write = {**recent, uid: now}
 
     def _keep(self, uid: str, pending: _Pending) -> None:
         """Put back what could not be written, under whatever was reported since."""
         newer = self._pending.setdefault(uid, pending)
         newer.nodes = pending.nodes | newer.nodes
-        newer.due = self._monotonic() + RETRY_SECONDS
+        newer.due = self._monotonic() + self._pace.retry
 
 
 def _node_status(report: NodeReport, capture: CaptureReport) -> NodeStatus:

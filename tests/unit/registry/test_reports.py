@@ -10,9 +10,8 @@ import pytest
 
 from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject
-from apiserver.registry import reports
 from apiserver.registry.admission import Request
-from apiserver.registry.reports import ReportMerger, report_answer
+from apiserver.registry.reports import Pace, ReportMerger, report_answer
 from apiserver.wire.body import Decoded
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 from tests.support.documents import as_sent
@@ -27,20 +26,25 @@ OPTIONS = WriteOptions(
 COUNTERS_SECONDS = 0.5
 
 
-@pytest.fixture(autouse=True)
-def short_times(monkeypatch):
-    monkeypatch.setattr(reports, "COUNTERS_SECONDS", COUNTERS_SECONDS)
-    monkeypatch.setattr(reports, "RETRY_SECONDS", 0.05)
-
-
-@pytest.fixture
-async def merger(registry):
-    """A merger that writes for as long as the test runs."""
-    made = ReportMerger(registry, clock=lambda: NOW, monotonic=asyncio.get_running_loop().time)
+@asynccontextmanager
+async def merging(registry, *, counters_seconds=COUNTERS_SECONDS):
+    """A merger that writes for as long as the block lasts."""
+    made = ReportMerger(
+        registry,
+        clock=lambda: NOW,
+        monotonic=asyncio.get_running_loop().time,
+        pace=Pace(counters=counters_seconds, retry=0.05),
+    )
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(made.run())
         yield made
         writing.cancel()
+
+
+@pytest.fixture
+async def merger(registry):
+    async with merging(registry) as made:
+        yield made
 
 
 @asynccontextmanager
@@ -112,11 +116,13 @@ async def test_counters_wait_for_their_time_after_the_last_write(registry, merge
     assert document["status"]["packets"] == 4
 
 
-async def test_a_changed_state_takes_waiting_counters_along_at_once(registry, merger, monkeypatch):
-    monkeypatch.setattr(reports, "COUNTERS_SECONDS", 3600.0)
+async def test_a_changed_state_takes_waiting_counters_along_at_once(registry):
     uid = await create(registry)
 
-    async with changes_of(registry) as changes:
+    async with (
+        merging(registry, counters_seconds=3600.0) as merger,
+        changes_of(registry) as changes,
+    ):
         await merger.take(report(uid, endpoint("Capturing", 1)))
         await anext(changes)
         await merger.take(report(uid, endpoint("Capturing", 2), sequence=2))
