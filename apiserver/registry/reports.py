@@ -168,16 +168,21 @@ class ReportMerger:
         try:
             await self._registry.patch(pending.namespace, pending.name, merged)
         except ApiError as error:
-            if error.code == HTTPStatus.NOT_FOUND:
-                return
-            log.warning("status is not written, trying again", extra={"error": error.message})
-            self._keep(uid, pending)
+            self._failed(uid, pending, error)
             return
         except Exception:
             # A report that this server cannot handle must not end the server for all others.
             log.exception("status cannot be written", extra={"capture": pending.name})
             return
         self._remember_write(uid)
+
+    def _failed(self, uid: str, pending: _Pending, error: ApiError) -> None:
+        """Try again what time may mend; of a capture that is gone there is nothing left to tell."""
+        if error.code == HTTPStatus.CONFLICT or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            log.warning("status is not written, trying again", extra={"error": error.message})
+            self._keep(uid, pending)
+        elif error.code != HTTPStatus.NOT_FOUND:
+            log.error("status cannot be written", extra={"error": error.message})
 
     def _remember_write(self, uid: str) -> None:
         now = self._monotonic()

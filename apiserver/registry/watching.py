@@ -36,7 +36,8 @@ class Watch:
     """The events of one watch, in order.
 
     `delivered` is how far it has come: everything up to that revision was given out, or is none of
-    the client's business.
+    the client's business. It is None until all that existed at the start was given out: a client
+    that went on from a version before that would miss the rest of it.
     """
 
     def __init__(
@@ -47,7 +48,8 @@ class Watch:
         *,
         after: Revision,
     ) -> None:
-        self.delivered = after
+        self.delivered: Revision | None = None
+        self.start = after
         self._documents = documents
         self._options = options
         self._projection = projection
@@ -59,13 +61,15 @@ class Watch:
         if initial is not None:
             for stored in initial.items:
                 yield Event(EventType.ADDED, stored.revision, stored)
+            self.delivered = self.start
             if self._options.allow_bookmarks:
                 yield Event(EventType.BOOKMARK, initial.revision, ends_initial_events=True)
+        self.delivered = self.start
         async for change in changes:
             event = self._event(change)
+            self.delivered = change.revision
             if event is not None:
                 yield event
-            self.delivered = change.revision
 
     def _event(self, change: Change) -> Event | None:
         before, after = change.previous, _present(change)

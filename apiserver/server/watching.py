@@ -81,7 +81,7 @@ class WatchHandler:
         """Write events as they come and bookmarks in between, until the time or the server ends."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._lifetime(options)
-        start = watch.delivered
+        start = watch.start
         async with asyncio.TaskGroup() as tasks:
             ending = tasks.create_task(self._ending.wait())
             upcoming = tasks.create_task(_next(events))
@@ -94,14 +94,22 @@ class WatchHandler:
                 if upcoming.done():
                     await line.write(upcoming.result())
                     upcoming = tasks.create_task(_next(events))
-                elif options.allow_bookmarks and deadline - loop.time() > 0:
-                    await line.write(Event(EventType.BOOKMARK, watch.delivered))
+                elif deadline - loop.time() > 0:
+                    await self._mark(line, watch, options)
+            if upcoming.done():
+                # It came while something else was written; `delivered` counts it already.
+                await line.write(upcoming.result())
             # A watch that was quiet to its planned end is told nothing, as by kube-apiserver; but
             # whom a shutdown cuts off should know that it may go on from where it is.
-            if options.allow_bookmarks and (ending.done() or watch.delivered > start):
-                await line.write(Event(EventType.BOOKMARK, watch.delivered))
+            if ending.done() or watch.delivered != start:
+                await self._mark(line, watch, options)
             ending.cancel()
             upcoming.cancel()
+
+    async def _mark(self, line: "_Line", watch: Watch, options: WatchOptions) -> None:
+        """Tell how far the watch has come, if the client wants to know and it is any point yet."""
+        if options.allow_bookmarks and watch.delivered is not None:
+            await line.write(Event(EventType.BOOKMARK, watch.delivered))
 
     def _lifetime(self, options: WatchOptions) -> float:
         if options.timeout_seconds:
