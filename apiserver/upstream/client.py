@@ -21,7 +21,11 @@ import aiohttp
 import orjson
 import yaml
 from kubernetes_asyncio.client import ApiClient, Configuration
-from kubernetes_asyncio.config import ConfigException, load_kube_config
+from kubernetes_asyncio.config import (
+    ConfigException,
+    load_incluster_config,
+    load_kube_config,
+)
 
 from apiserver.jsontypes import JsonObject, integer_at, object_at, text_at
 from apiserver.upstream.lines import LineBuffer, LineTooLongError
@@ -29,6 +33,8 @@ from apiserver.upstream.lines import LineBuffer, LineTooLongError
 Query: TypeAlias = Mapping[str, str]
 
 USER_AGENT: Final = "packetcapture"
+JSON: Final = "application/json"
+MERGE_PATCH: Final = "application/merge-patch+json"
 NO_QUERY: Final[Query] = MappingProxyType({})
 # kube-apiserver cuts what is no watch after 60 s; a little more, so that its own answer is seen.
 REQUEST_SECONDS: Final = 70.0
@@ -72,6 +78,16 @@ class KubeconfigError(UpstreamError):
     def __init__(self, path: Path, problem: str) -> None:
         super().__init__(f"kubeconfig {path}: {problem}")
         self.path = path
+        self.problem = problem
+
+
+class ServiceAccountError(UpstreamError):
+    """This process is not in a pod, or the pod's token or CA is not there."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            f"{problem} Give --kubeconfig, or run in a pod whose ServiceAccount token is mounted."
+        )
         self.problem = problem
 
 
@@ -120,6 +136,28 @@ class Client:
         """
         return await self._exchange("POST", path, NO_QUERY, document)
 
+    async def replace(self, path: str, document: JsonObject) -> JsonObject:
+        """Put `document` in the place of the object at `path` and return the answer.
+
+        Raises `ApiStatusError` (409 where its `resourceVersion` is not the newest), or
+        `UnreachableError`, after which it may or may not have been replaced.
+        """
+        return await self._exchange("PUT", path, NO_QUERY, document)
+
+    async def merge_patch(self, path: str, patch: JsonObject) -> JsonObject:
+        """Change the object at `path` by a merge patch (RFC 7386) and return the answer.
+
+        Raises `ApiStatusError`, or `UnreachableError`, after which it may or may not have changed.
+        """
+        return await self._exchange("PATCH", path, NO_QUERY, patch, MERGE_PATCH)
+
+    async def delete(self, path: str, options: JsonObject | None = None) -> JsonObject:
+        """Delete the object at `path`, with DeleteOptions, and return the answer.
+
+        Raises `ApiStatusError`, or `UnreachableError`, after which it may or may not exist.
+        """
+        return await self._exchange("DELETE", path, NO_QUERY, options)
+
     @asynccontextmanager
     async def stream_lines(
         self, path: str, query: Query = NO_QUERY
@@ -140,17 +178,27 @@ class Client:
             yield documents
 
     async def _exchange(
-        self, method: str, path: str, query: Query, body: JsonObject | None = None
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: JsonObject | None = None,
+        media: str = JSON,
     ) -> JsonObject:
         with _translated():
             async with asyncio.timeout(REQUEST_SECONDS):
-                async with await self._send(method, path, query, body) as response:
+                async with await self._send(method, path, query, body, media) as response:
                     if not response.ok:
                         raise await _refusal(response)
                     return _document(await _read(response))
 
     async def _send(
-        self, method: str, path: str, query: Query, body: JsonObject | None = None
+        self,
+        method: str,
+        path: str,
+        query: Query,
+        body: JsonObject | None = None,
+        media: str = JSON,
     ) -> aiohttp.ClientResponse:
         # A type of the answer is named even though bodies are raw here: without one, a server may
         # choose another format.
@@ -158,7 +206,7 @@ class Client:
             path,
             method,
             query_params=list(query.items()),
-            header_params={"Accept": "application/json", "Content-Type": "application/json"},
+            header_params={"Accept": JSON, "Content-Type": media},
             body=body,
             auth_settings=["BearerToken"],
             _preload_content=False,
@@ -179,6 +227,31 @@ async def open_client(kubeconfig: Path, *, context: str | None = None) -> AsyncG
         api = ApiClient(configuration)
     except _UNFIT as error:
         raise KubeconfigError(kubeconfig, str(error) or type(error).__name__) from error
+    async with _serving(api) as client:
+        yield client
+
+
+@asynccontextmanager
+async def open_in_cluster_client() -> AsyncGenerator[Client]:
+    """Open a client as the ServiceAccount of the pod that this process runs in.
+
+    The token is read again every minute: kubelet renews it long before it expires.
+
+    Raises:
+        ServiceAccountError: This is no pod, or its token or CA is not there.
+    """
+    try:
+        configuration = Configuration()
+        await asyncio.to_thread(load_incluster_config, client_configuration=configuration)
+        api = ApiClient(configuration)
+    except _UNFIT as error:
+        raise ServiceAccountError(str(error) or type(error).__name__) from error
+    async with _serving(api) as client:
+        yield client
+
+
+@asynccontextmanager
+async def _serving(api: ApiClient) -> AsyncGenerator[Client]:
     api.user_agent = USER_AGENT
     async with api:
         yield Client(api)

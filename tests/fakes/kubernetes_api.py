@@ -50,6 +50,7 @@ class Asked:
     document: JsonObject
     user_agent: str = ""
     authorization: str = ""
+    media: str = ""
 
 
 @dataclass
@@ -85,6 +86,7 @@ class KubernetesAPI:
                 orjson.loads(body) if body else {},
                 request.headers.get("User-Agent", ""),
                 request.headers.get("Authorization", ""),
+                request.content_type,
             )
         )
         if request.method == "POST":

@@ -7,13 +7,16 @@ import yaml
 
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.serving.clock import utc_now
-from apiserver.serving.tls import TLSFiles, server_context
+from apiserver.serving.tls import ServerTLS, TLSFiles
 from apiserver.upstream.client import (
     MAX_LINE_BYTES,
     ApiStatusError,
+    Client,
     KubeconfigError,
+    ServiceAccountError,
     UnreachableError,
     open_client,
+    open_in_cluster_client,
 )
 from tests.fakes.kubernetes_api import (
     Ending,
@@ -54,6 +57,31 @@ async def test_a_document_is_read_with_its_query(api, client):
 async def test_a_document_is_created(api, client):
     assert await client.create(PATH, {"kind": "X", "spec": {"n": 1}}) == api.asked[0].document
     assert api.asked[0].method == "POST"
+
+
+@pytest.mark.parametrize(
+    ("send", "method", "media"),
+    [
+        pytest.param(Client.replace, "PUT", "application/json", id="replaced"),
+        pytest.param(Client.merge_patch, "PATCH", "application/merge-patch+json", id="patched"),
+        pytest.param(Client.delete, "DELETE", "application/json", id="deleted"),
+    ],
+)
+async def test_an_object_is_changed_in_each_way(api, client, send, method, media):
+    api.lists.append(Reply({"kind": "X"}))
+
+    answer = await send(client, f"{PATH}/x", {"metadata": {"uid": "u"}})
+
+    asked = api.asked[0]
+    assert answer == {"kind": "X"}
+    assert (asked.method, asked.path, asked.media) == (method, f"{PATH}/x", media)
+    assert asked.document == {"metadata": {"uid": "u"}}
+
+
+async def test_outside_a_pod_it_is_said_what_to_do():
+    with pytest.raises(ServiceAccountError, match="--kubeconfig"):
+        async with open_in_cluster_client():
+            pass
 
 
 async def test_a_refusal_carries_code_reason_and_wait(api, client):
@@ -193,21 +221,18 @@ async def test_a_token_is_sent(api, tmp_path):
 
 
 class Credentials:
-    """A CA, a server's certificate and a client's, as files."""
+    """A CA, a server's certificate, and a client's as files."""
 
     def __init__(self, directory, *, authority=None) -> None:
         now, lifetime = utc_now(), timedelta(hours=1)
         self.authority = authority or new_authority("test", now=now, lifetime=lifetime)
         self.authority_path = directory / "ca.crt"
         self.authority_path.write_bytes(self.authority.certificate)
-        self.server = self._write(
-            directory / "server",
-            issue(
-                self.authority,
-                Identity("server", addresses=("127.0.0.1",)),
-                now=now,
-                lifetime=lifetime,
-            ),
+        self.server = issue(
+            self.authority,
+            Identity("server", addresses=("127.0.0.1",)),
+            now=now,
+            lifetime=lifetime,
         )
         self.client = self._write(
             directory / "client",
@@ -221,11 +246,7 @@ class Credentials:
         return files
 
     def listener(self) -> ssl.SSLContext:
-        return server_context(
-            self.server,
-            client_authorities=(self.authority_path,),
-            client_certificate_required=True,
-        )
+        return ServerTLS.known_clients(self.server, self.authority.certificate).context
 
     def kubeconfig(self, path, url):
         return write_kubeconfig(
