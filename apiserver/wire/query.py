@@ -9,20 +9,13 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
+from apiserver.wire.durations import parse_duration
 from apiserver.wire.status import bad_request
 
 Query: TypeAlias = Mapping[str, Sequence[str]]
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,40}\Z", re.ASCII)
 _INT64 = range(-(1 << 63), 1 << 63)
-
-_DURATION = re.compile(
-    r"[+-]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z"
-)
-_PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
-_UNIT_SECONDS = {
-    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
-}  # fmt: skip
 
 
 def parse_query(raw: str) -> Query:
@@ -63,11 +56,8 @@ def request_timeout(query: Query) -> float | None:
     value = first(query, "timeout")
     if not value:
         return None
-    if not _DURATION.match(value):
-        number = value.lstrip("+-").replace(".", "", 1)
-        problem = "missing unit in duration" if number.isdecimal() else "invalid duration"
-        raise bad_request(
-            f'invalid timeout specified in the request URL - time: {problem} "{value}"'
-        )
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART.findall(value))
-    return seconds if seconds > 0 and not value.startswith("-") else None
+    try:
+        seconds = parse_duration(value)
+    except ValueError as error:
+        raise bad_request(f"invalid timeout specified in the request URL - {error}") from error
+    return seconds if seconds > 0 else None
