@@ -2,12 +2,19 @@
 
 import asyncio
 import fcntl
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import ExitStack, asynccontextmanager
 from io import FileIO
 from pathlib import Path
+from typing import Final
 
 from apiserver.storage.interface import StoreError, StoreUnavailableError
+
+log = logging.getLogger(__name__)
+
+# The kernel tells nobody that a lock is free, but by giving it to a thread that cannot be called back.
+RETRY_SECONDS: Final = 0.2
 
 
 class DirectoryInUseError(StoreError):
@@ -19,15 +26,29 @@ class DirectoryInUseError(StoreError):
 
 
 @asynccontextmanager
-async def exclusive(directory: Path) -> AsyncGenerator[None]:
+async def exclusive(directory: Path, *, wait: bool = False) -> AsyncGenerator[None]:
     """Make the directory where it is missing, and hold it for the block.
 
-    Raises `DirectoryInUseError`, or `StoreUnavailableError` where it cannot be made or locked. The
-    kernel lets go of the lock when the process ends, however it does.
+    With `wait`, wait for another process to let go of it; without, raise `DirectoryInUseError`.
+    Raises `StoreUnavailableError` where it cannot be made or locked. The kernel lets go of the lock
+    when the process ends, however it does.
     """
-    lock = await asyncio.to_thread(_lock, directory)
-    with lock:
+    with await _locked(directory, wait=wait):
         yield
+
+
+async def _locked(directory: Path, *, wait: bool) -> FileIO:
+    told = False
+    while True:
+        try:
+            return await asyncio.to_thread(_lock, directory)
+        except DirectoryInUseError as error:
+            if not wait:
+                raise
+            if not told:
+                log.info("waiting for the data directory", extra={"reason": str(error)})
+                told = True
+        await asyncio.sleep(RETRY_SECONDS)
 
 
 def _lock(directory: Path) -> FileIO:

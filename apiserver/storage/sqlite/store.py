@@ -155,17 +155,18 @@ async def open_sqlite_store(
     clock: Callable[[], datetime],
     history: timedelta = HISTORY,
     max_watch_changes: int = 4096,
+    wait: bool = False,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in `directory`, and make it where there is none.
 
     `clock` tells aware UTC time, in any thread. `history` is how long the past can be read, at
-    least; `max_watch_changes` how far a watch may fall behind. Raises `DirectoryInUseError`,
-    `UnknownSchemaError`, or `StoreUnavailableError` if the files cannot be used. Leaving the
+    least; `max_watch_changes` how far a watch may fall behind. With `wait`, another process that
+    has the directory is waited for. Raises `DirectoryInUseError` otherwise, `UnknownSchemaError`, or `StoreUnavailableError` if the files cannot be used. Leaving the
     block ends all watches and finishes what was submitted.
     """
     path = directory / DATABASE_NAME
     async with (
-        exclusive(directory),
+        exclusive(directory, wait=wait),
         _writing(path, identity=str(uuid4()), now=clock()) as writer,
         _reading(path) as reader,
     ):

@@ -1,6 +1,7 @@
 """What is particular to the embedded store: its directory, its disk, its clock."""
 
 import asyncio
+import logging
 import resource
 import sqlite3
 from contextlib import closing, contextmanager
@@ -59,6 +60,22 @@ async def test_a_directory_in_use_is_refused_by_name(directory):
 
         assert caught.value.directory == directory
         await store.create("/a", b"the first one goes on")
+
+
+async def test_a_directory_that_is_in_use_can_be_waited_for(directory, caplog):
+    caplog.set_level(logging.INFO)
+    waiting = open_sqlite_store(directory, clock=Clock(), wait=True)
+    async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
+        async with open_sqlite_store(directory, clock=Clock()) as first:
+            task = tasks.create_task(waiting.__aenter__())
+            while not caplog.records:  # noqa: ASYNC110 - a log tells nobody
+                await asyncio.sleep(0)
+
+            assert not task.done()
+        second = await task
+
+    assert second.identity == first.identity
+    await waiting.__aexit__(None, None, None)
 
 
 async def test_a_directory_that_was_closed_can_be_opened(directory):
