@@ -1,6 +1,6 @@
 import pytest
 
-from apiserver.serving.probes import Check, Probe
+from apiserver.serving.probes import Check, Gate, Probe
 
 
 def check(name, problem=""):
@@ -44,3 +44,22 @@ async def test_only_a_change_is_logged(caplog):
             await probe.run(verbose=False)
 
     assert [record.message for record in caplog.records] == ["probe fails", "probe passes again"]
+
+
+async def test_who_may_know_is_told_why():
+    probe = Probe("readyz", (check("ping"), check("storage", "the disk is full")))
+
+    result = await probe.run(verbose=False, reasons=True)
+
+    assert "[-]storage failed: the disk is full\n" in result.text
+
+
+async def test_a_gate_opens_when_all_is_well_and_stays_open():
+    problems = ["away", "", "away"]
+
+    async def answer():
+        return problems.pop(0)
+
+    gate = Gate(Probe("readyz", (Check("storage", answer),)))
+
+    assert [await gate.is_open() for _ in range(3)] == [False, True, True]
