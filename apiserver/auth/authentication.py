@@ -1,95 +1,100 @@
 """From a request's client certificate and headers to a `User`, or to nobody.
 
-The order and the rules are those of apiserver-protocol 8.1: the front proxy first, whose headers
-count only with a certificate of *its* CA and an allowed name; then client certificates of our own
-CA. Whoever has neither is nobody: there are no anonymous users here, and no tokens yet.
+The order is that of apiserver-protocol 8.1: the front proxy first, then client certificates, then
+bearer tokens. What does not count is passed over and the next way is tried, and whoever is left
+without any is nobody: there are no anonymous users here.
 """
 
-from collections.abc import Iterable, Mapping
+import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import unquote
+from typing import Protocol
 
 from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from apiserver.auth.certificates import Authority, parse_certificate, subject_of
 from apiserver.auth.identity import User, authenticated
+from apiserver.auth.requestheader import Headers
+from apiserver.auth.reviews import ReviewError
+from apiserver.auth.trust import Trust
 
-Headers = Mapping[str, tuple[str, ...]]
+# Names a credential in logs without giving it away, as Kubernetes does.
+CREDENTIAL_EXTRA = "authentication.kubernetes.io/credential-id"
 
 
-@dataclass(frozen=True, slots=True)
-class RequestHeaderRules:
-    """How a front proxy says who the user is (`--requestheader-*`).
+class RefusedTokenError(Exception):
+    """A bearer token was shown that is nobody's, and nothing else that counts."""
 
-    `allowed_names` empty means any certificate of the CA. Header names are lower-case.
-    """
 
-    authority: Authority
-    allowed_names: tuple[str, ...] = ()
-    username_headers: tuple[str, ...] = ("x-remote-user",)
-    uid_headers: tuple[str, ...] = ("x-remote-uid",)
-    group_headers: tuple[str, ...] = ("x-remote-group",)
-    extra_prefixes: tuple[str, ...] = ("x-remote-extra-",)
+class Tokens(Protocol):
+    """Knows whose a bearer token is."""
+
+    async def user_of(self, token: str) -> User | None:
+        """Return who holds the token, None where it is nobody's. Raises ReviewError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Authenticator:
-    """All ways in: each is off where its CA is not given."""
+    """All ways in; `trust` is asked anew for each request."""
 
-    client_authority: Authority | None
-    request_header: RequestHeaderRules | None
+    trust: Callable[[], Trust]
+    tokens: Tokens | None = None
 
-    def user_of(
+    async def user_of(
         self, certificate_der: bytes | None, headers: Headers, *, now: datetime
     ) -> User | None:
-        """Return who makes the request, or None where no credential proves anybody."""
-        if certificate_der is None:
-            return None
-        try:
-            certificate = parse_certificate(certificate_der)
-        except ValueError:
-            return None
-        user = self._front_proxy_user(certificate, headers, now)
+        """Return who makes the request, or None where no credential proves anybody.
+
+        Raises RefusedTokenError.
+        """
+        user = None
+        if certificate_der is not None:
+            user = _certified_user(self.trust(), certificate_der, headers, now)
         if user is None:
-            user = self._certificate_user(certificate, now)
+            user = await self._token_user(headers)
         return authenticated(user) if user else None
 
-    def _front_proxy_user(
-        self, certificate: x509.Certificate, headers: Headers, now: datetime
-    ) -> User | None:
-        rules = self.request_header
-        if rules is None or not rules.authority.vouches_for(certificate, now=now):
+    async def _token_user(self, headers: Headers) -> User | None:
+        token = _bearer_token(headers)
+        if not token or self.tokens is None:
             return None
-        if rules.allowed_names and subject_of(certificate).common_name not in rules.allowed_names:
+        try:
+            user = await self.tokens.user_of(token)
+        except ReviewError:
             return None
-        name = next(filter(None, _values(headers, rules.username_headers)), "")
-        if not name:
-            return None
-        return User(
-            name=name,
-            groups=tuple(_values(headers, rules.group_headers)),
-            uid=next(filter(None, _values(headers, rules.uid_headers)), ""),
-            extra=_extra(headers, rules.extra_prefixes),
-        )
-
-    def _certificate_user(self, certificate: x509.Certificate, now: datetime) -> User | None:
-        authority = self.client_authority
-        if authority is None or not authority.vouches_for(certificate, now=now):
-            return None
-        subject = subject_of(certificate)
-        return User(subject.common_name, subject.organizations) if subject.common_name else None
+        if user is None:
+            raise RefusedTokenError
+        return user
 
 
-def _values(headers: Headers, names: Iterable[str]) -> Iterable[str]:
-    return (value for name in names for value in headers.get(name, ()))
+def _certified_user(trust: Trust, der: bytes, headers: Headers, now: datetime) -> User | None:
+    try:
+        certificate = parse_certificate(der)
+    except ValueError:
+        return None
+    rules = trust.request_header
+    user = rules.user_of(certificate, headers, now=now) if rules is not None else None
+    if user is None and trust.client_authority is not None:
+        user = _subject_user(trust.client_authority, certificate, now)
+    return user
 
 
-def _extra(headers: Headers, prefixes: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
-    extra: dict[str, tuple[str, ...]] = {}
-    for name, values in headers.items():
-        for prefix in prefixes:
-            if name.startswith(prefix):
-                key = unquote(name.removeprefix(prefix).lower())
-                extra[key] = (*extra.get(key, ()), *values)
-    return extra
+def _subject_user(
+    authority: Authority, certificate: x509.Certificate, now: datetime
+) -> User | None:
+    subject = subject_of(certificate)
+    if not subject.common_name or not authority.vouches_for(certificate, now=now):
+        return None
+    fingerprint = hashlib.sha256(certificate.public_bytes(Encoding.DER)).hexdigest()
+    return User(
+        subject.common_name,
+        subject.organizations,
+        extra={CREDENTIAL_EXTRA: (f"X509SHA256={fingerprint}",)},
+    )
+
+
+def _bearer_token(headers: Headers) -> str:
+    scheme, _, token = next(iter(headers.get("authorization", ())), "").strip().partition(" ")
+    return token.partition(" ")[0] if scheme.lower() == "bearer" else ""

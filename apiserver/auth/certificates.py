@@ -1,8 +1,8 @@
 """Which CA vouches for a client certificate, and whom the certificate names.
 
-TLS has already checked the chain against the union of all CAs (`apiserver.serving.tls`); here the
-leaf is checked again against one bundle alone, because a certificate of the front proxy's CA and
-one of the clients' CA mean different things (apiserver-protocol 1.8, 8.1).
+TLS takes any certificate (`apiserver.serving.anyclient`) and only proves that the client has its key.
+Which CA signed it is checked here, at each request and against one bundle alone: a certificate of the
+front proxy's CA and one of the clients' CA mean different things (apiserver-protocol 1.8, 8.1).
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,14 @@ from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
-from cryptography.x509.verification import ExtensionPolicy, PolicyBuilder, Store, VerificationError
+from cryptography.x509.verification import (
+    Criticality,
+    ExtensionPolicy,
+    Policy,
+    PolicyBuilder,
+    Store,
+    VerificationError,
+)
 
 # A connection sends its certificate once and then many requests; parsing is kept for this many.
 _PARSED_CERTIFICATES = 1024
@@ -36,32 +43,68 @@ class Authority:
     def vouches_for(self, certificate: x509.Certificate, *, now: datetime) -> bool:
         """Tell whether the certificate chains to this bundle, is valid now, and is a client's.
 
-        Front-proxy and user certificates have no subjectAltName, which the web's rules for leaves
-        demand; so those rules are off for the leaf and its clientAuth usage is checked here.
+        RSA and NIST curves only: cryptography's verifier knows no Ed25519.
         """
         verifier = (
             PolicyBuilder()
             .store(self._store)
             .time(now)
-            .extension_policies(
-                ee_policy=ExtensionPolicy.permit_all(),
-                ca_policy=ExtensionPolicy.webpki_defaults_ca(),
-            )
+            .extension_policies(ee_policy=_LEAVES, ca_policy=_AUTHORITIES)
             .build_client_verifier()
         )
         try:
             verifier.verify(certificate, [])
         except VerificationError:
             return False
-        return _is_for_clients(certificate)
+        return True
 
 
-def _is_for_clients(certificate: x509.Certificate) -> bool:
-    try:
-        usages = certificate.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return False
-    return ExtendedKeyUsageOID.CLIENT_AUTH in usages
+def _require_authority(
+    _policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints
+) -> None:
+    if not constraints.ca:
+        raise ValueError("it is not a CA")
+
+
+def _require_signing(
+    _policy: Policy, _certificate: x509.Certificate, usage: x509.KeyUsage | None
+) -> None:
+    if usage is not None and not usage.key_cert_sign:
+        raise ValueError("it may not sign certificates")
+
+
+def _require_leaf(
+    _policy: Policy, _certificate: x509.Certificate, constraints: x509.BasicConstraints | None
+) -> None:
+    if constraints is not None and constraints.ca:
+        raise ValueError("it is a CA")
+
+
+def _require_client(
+    _policy: Policy, _certificate: x509.Certificate, usages: x509.ExtendedKeyUsage | None
+) -> None:
+    if usages is not None and _CLIENT_USAGES.isdisjoint(usages):
+        raise ValueError("it is not for clients")
+
+
+_CLIENT_USAGES = frozenset(
+    {ExtendedKeyUsageOID.CLIENT_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE}
+)
+
+# The web's rules, which are the verifier's own, demand of a leaf a subjectAltName and of a CA key
+# identifiers and a key usage. Certificates of users and of front proxies have no names, and CAs made
+# by hand often have nothing but basicConstraints. As Go's servers do: what is there must be right, and
+# only basicConstraints of a CA must be there.
+_LEAVES = (
+    ExtensionPolicy.permit_all()
+    .may_be_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_leaf)
+    .may_be_present(x509.ExtendedKeyUsage, Criticality.AGNOSTIC, _require_client)
+)
+_AUTHORITIES = (
+    ExtensionPolicy.permit_all()
+    .require_present(x509.BasicConstraints, Criticality.AGNOSTIC, _require_authority)
+    .may_be_present(x509.KeyUsage, Criticality.AGNOSTIC, _require_signing)
+)
 
 
 @lru_cache(_PARSED_CERTIFICATES)

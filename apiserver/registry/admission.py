@@ -2,7 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import assert_never
 
+from apiserver.cluster.namespaces import Namespaces, NamespaceState, NamespaceUnknownError
 from apiserver.fields import FieldError, invalid
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.registry.strategy import Strategy
@@ -53,11 +55,13 @@ class Admission:
         self,
         strategy: Strategy,
         *,
+        namespaces: Namespaces,
         clock: Clock,
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
     ) -> None:
         self._strategy = strategy
+        self._namespaces = namespaces
         self._clock = clock
         self._new_uid = new_uid
         self._new_suffix = new_suffix
@@ -65,7 +69,7 @@ class Admission:
     async def admit_create(
         self, namespace: str, request: Request
     ) -> tuple[JsonObject, tuple[str, ...]]:
-        """Return the object to create, and warnings. Raises ApiError 400, 422."""
+        """Return the object to create, and warnings. Raises ApiError 400, 403, 404, 422."""
         require_scope(object_at(request.document, "metadata"), namespace=namespace, name=None)
         document, warnings = self._known_fields(request)
         requested = object_at(document, "metadata")
@@ -80,6 +84,7 @@ class Admission:
         strategy = self._strategy
         document = strategy.prepare_for_create({**document, "metadata": metadata})
         document = strategy.canonical(document)
+        await self._require_namespace(namespace, requested)
         errors = validate_metadata(metadata, strategy.name_problems)
         await self._require_valid(document, None, errors)
         more = owner_warnings(requested) + metadata_warnings(metadata)
@@ -109,6 +114,23 @@ class Admission:
         await self._require_valid(document, old, errors)
         more = owner_warnings(metadata) + metadata_warnings(metadata, old_metadata)
         return document, warnings + more + strategy.warnings(document, old)
+
+    async def _require_namespace(self, namespace: str, metadata: JsonObject) -> None:
+        """Refuse new objects where they would be left behind (apiserver-protocol 9.1)."""
+        name = text_at(metadata, "name") or text_at(metadata, "generateName")
+        try:
+            state = await self._namespaces.state_of(namespace)
+        except NamespaceUnknownError as error:
+            raise status.internal(str(error)) from error
+        match state:
+            case NamespaceState.MISSING:
+                raise status.namespace_not_found(namespace)
+            case NamespaceState.TERMINATING:
+                raise status.namespace_terminating(self._strategy.resource, name, namespace)
+            case NamespaceState.ACTIVE:
+                return
+            case _:
+                assert_never(state)
 
     def _known_fields(self, request: Request) -> tuple[JsonObject, tuple[str, ...]]:
         """Drop unknown fields, or refuse them, as `fieldValidation` says."""

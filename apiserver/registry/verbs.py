@@ -119,7 +119,7 @@ class Registry:
         return Snapshot(snapshot.revision, tuple(chosen))
 
     async def create(self, namespace: str, request: Request) -> Written:
-        """Store a new object. Raises ApiError 400, 409, 422."""
+        """Store a new object. Raises ApiError 400, 403, 404, 409, 422."""
         name = ""
         for _ in range(_NAME_TRIES):
             document, warnings = await self._admission.admit_create(namespace, request)

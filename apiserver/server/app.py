@@ -1,123 +1,76 @@
 """The aiohttp application: every request goes through one door.
 
-Outermost first: audit id, errors to `Status`, health, authentication, authorization, handler. A
-request without credentials sees the health paths and nothing else.
+Outermost first: audit id, errors to `Status`, health, start and end of the server, authentication,
+authorization, handler. A request without credentials sees the health paths and nothing else.
 """
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from uuid import uuid4
 
 from aiohttp import web
 
-from apiserver.auth.access import may
-from apiserver.auth.authentication import Authenticator, Headers
+from apiserver.auth.access import Access, UndecidedError
+from apiserver.auth.authentication import Authenticator, RefusedTokenError
 from apiserver.auth.identity import User
+from apiserver.auth.requestheader import Headers
 from apiserver.server.context import MAX_BODY_BYTES, Call
-from apiserver.server.files import FileHandlers
-from apiserver.server.meta import MetaHandlers, require_get
-from apiserver.server.reports import ReportHandler
-from apiserver.server.resources import ResourceHandlers
 from apiserver.server.responses import compress, respond_error
-from apiserver.server.watching import WatchHandler
+from apiserver.server.routes import Routes
 from apiserver.serving.clock import Clock
-from apiserver.serving.probes import Probe
+from apiserver.serving.lifecycle import Ending
+from apiserver.serving.probes import Gate, Probe
 from apiserver.wire import status
 from apiserver.wire.negotiation import Representation, error_media
-from apiserver.wire.query import flag, parse_query, request_timeout
+from apiserver.wire.query import Query, flag, parse_query, request_timeout
 from apiserver.wire.request import RequestInfo, access_denied, parse_request
-from apiserver.wire.resources import Resource
 from apiserver.wire.status import ApiError
 
 log = logging.getLogger(__name__)
 
-Handler = Callable[[Call], Awaitable[web.StreamResponse]]
-
 # The longest that a request may take, unless it is one that lasts (apiserver-protocol 4.1).
 REQUEST_SECONDS = 60.0
 
+# What kube-apiserver says while it starts (apiserver-protocol 1.9). A 404 would be believed: by the
+# garbage collector, which then deletes what the missing object owned.
+_STARTING = (
+    "the request has been made before all known HTTP paths have been installed, please try again"
+)
+_STARTING_RETRY_SECONDS = 5
+_ENDING = "apiserver is shutting down"
+_ENDING_RETRY_SECONDS = 1
+
+# Through kube-apiserver they never come: it has done what they ask for, and taken them away.
+_IMPERSONATION = "impersonate-"
+_NO_IMPERSONATION = (
+    "this server does not impersonate: make the request to kube-apiserver, which does, "
+    "or without Impersonate- headers"
+)
+
 # The response that has begun: from then on an error can no longer be told as a Status.
 _BEGUN = web.RequestKey("begun", web.StreamResponse)
-
-# They alone may have a name, the one that they select, and yet be of a collection.
-_COLLECTION_READS = frozenset({"list", "watch"})
-
-
-@dataclass(frozen=True, slots=True)
-class Routes:
-    """Who answers what."""
-
-    resource: Resource
-    reports_resource: Resource
-    resources: ResourceHandlers
-    watches: WatchHandler
-    files: FileHandlers | None
-    reports: ReportHandler
-    meta: MetaHandlers
-    probes: dict[str, Probe]
-
-    def find(self, info: RequestInfo) -> Handler:
-        """Return the handler of a request. Raises ApiError 404 or 405."""
-        if not info.is_resource:
-            return self._find_page(info)
-        if (info.group, info.version) != (self.resource.group, self.resource.version):
-            raise status.path_not_found()
-        if info.resource == self.reports_resource.plural:
-            if info.subresource or info.name or info.namespace:
-                raise status.path_not_found()
-            return _allowed({"create": self.reports.create}, info)
-        if info.resource != self.resource.plural:
-            raise status.path_not_found()
-        return _allowed(self._verbs(info), info)
-
-    def _verbs(self, info: RequestInfo) -> dict[str, Handler]:
-        verbs = self.resources
-        if info.verb in _COLLECTION_READS:
-            return {"list": verbs.list, "watch": self.watches.watch}
-        if not info.name:
-            return {"create": verbs.create} if info.namespace else {}
-        if not info.namespace:
-            raise status.path_not_found()
-        item: dict[str, Handler] = {"get": verbs.get, "update": verbs.update, "patch": verbs.patch}
-        match info.subresource:
-            case "":
-                return item | {"delete": verbs.delete}
-            case "status" if not info.rest:
-                return item
-            case "files" if self.files is not None:
-                return {"get": self.files.get}
-            case _:
-                raise status.path_not_found()
-
-    def _find_page(self, info: RequestInfo) -> Handler:
-        page = self.meta.find(info.segments)
-        if page is None:
-            raise status.path_not_found()
-
-        async def answer(call: Call) -> web.StreamResponse:
-            require_get(call)
-            return page(call)
-
-        return answer
-
-
-def _allowed(verbs: dict[str, Handler], info: RequestInfo) -> Handler:
-    if info.method == "HEAD" or info.verb not in verbs:
-        raise status.method_not_allowed()
-    return verbs[info.verb]
 
 
 class Door:
     """The one handler that aiohttp knows."""
 
-    def __init__(self, routes: Routes, authenticator: Authenticator, *, clock: Clock) -> None:
+    def __init__(
+        self,
+        routes: Routes,
+        authenticator: Authenticator,
+        access: Access,
+        *,
+        ending: Ending,
+        clock: Clock,
+    ) -> None:
         self._routes = routes
         self._authenticator = authenticator
+        self._access = access
+        self._ending = ending
         self._clock = clock
+        self._gate = Gate(routes.probes["/readyz"])
 
-    async def __call__(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; whatever goes wrong, the client gets a Status."""
         audit_id = request.headers.get("Audit-Id") or str(uuid4())
         try:
@@ -137,28 +90,43 @@ class Door:
             response = respond_error(status.internal("see the server's log for this Audit-Id"))
         if not response.prepared:
             response.headers["Audit-Id"] = audit_id
+            if self._ending.announced.is_set():
+                # So that no connection is left by then on which a request could meet the closing.
+                response.force_close()
         return response
 
     async def _answer(self, request: web.Request) -> web.StreamResponse:
         raw_path, _, raw_query = request.raw_path.partition("?")
         query = parse_query(raw_query)
         info = parse_request(request.method, raw_path, query)
-        user = self._authenticate(request)
         probe = self._routes.probes.get(info.path)
         if probe is not None:
-            verbose = user is not None and bool(flag(query, "verbose"))
-            return await _answer_probe(probe, verbose=verbose)
+            user = await self._authenticate(request)
+            verbose = bool(flag(query, "verbose"))
+            return await _answer_probe(probe, user, verbose=verbose)
+        await self._require_serving()
+        with self._ending.request():
+            return await self._serve(request, info, query)
+
+    async def _require_serving(self) -> None:
+        """Refuse what comes too early or too late. Raises ApiError 503."""
+        if not await self._gate.is_open():
+            raise status.unavailable(_STARTING, retry_after_seconds=_STARTING_RETRY_SECONDS)
+        if self._ending.begun.is_set():
+            raise status.unavailable(_ENDING, retry_after_seconds=_ENDING_RETRY_SECONDS)
+
+    async def _serve(
+        self, request: web.Request, info: RequestInfo, query: Query
+    ) -> web.StreamResponse:
+        user = await self._authenticate(request)
         if user is None:
             raise status.unauthorized()
         seconds = None if _lasts(info) else request_timeout(query) or REQUEST_SECONDS
-        if not may(user, info):
-            raise access_denied(user.name, info)
-        info.require_valid_names()
-        handler = self._routes.find(info)
         limit = asyncio.timeout(seconds and min(seconds, REQUEST_SECONDS))
         try:
             async with limit:
-                response = await handler(Call(request, info, query, user))
+                await self._authorize(user, request, info)
+                response = await self._handle(Call(request, info, query, user))
         except TimeoutError as error:
             if not limit.expired():
                 raise
@@ -167,7 +135,23 @@ class Door:
             await compress(response, request.headers.get("Accept-Encoding", ""))
         return response
 
-    def _authenticate(self, request: web.Request) -> User | None:
+    async def _handle(self, call: Call) -> web.StreamResponse:
+        call.info.require_valid_names()
+        return await self._routes.find(call.info)(call)
+
+    async def _authorize(self, user: User, request: web.Request, info: RequestInfo) -> None:
+        """Raise ApiError: 403 where the user may not do this, 500 where nobody can tell."""
+        if any(name.lower().startswith(_IMPERSONATION) for name in request.headers):
+            raise ApiError(403, "Forbidden", _NO_IMPERSONATION)
+        try:
+            decision = await self._access.decide(user, info)
+        except UndecidedError as error:
+            raise status.internal(str(error)) from error
+        if not decision.allowed:
+            raise access_denied(user.name, info, why=decision.reason)
+
+    async def _authenticate(self, request: web.Request) -> User | None:
+        """Return who is asking, or None. Raises ApiError 401 for a token that is nobody's."""
         transport = request.transport
         tls = transport.get_extra_info("ssl_object") if transport is not None else None
         certificate = tls.getpeercert(binary_form=True) if tls is not None else None
@@ -175,7 +159,10 @@ class Door:
             name.lower(): tuple(map(_text, request.headers.getall(name)))
             for name in request.headers
         }
-        return self._authenticator.user_of(certificate, headers, now=self._clock())
+        try:
+            return await self._authenticator.user_of(certificate, headers, now=self._clock())
+        except RefusedTokenError as error:
+            raise status.unauthorized() from error
 
 
 def _lasts(info: RequestInfo) -> bool:
@@ -199,8 +186,9 @@ async def _note_begun(request: web.Request, response: web.StreamResponse) -> Non
     request[_BEGUN] = response
 
 
-async def _answer_probe(probe: Probe, *, verbose: bool) -> web.Response:
-    result = await probe.run(verbose=verbose)
+async def _answer_probe(probe: Probe, user: User | None, *, verbose: bool) -> web.Response:
+    known = user is not None
+    result = await probe.run(verbose=verbose and known, reasons=known)
     return web.Response(
         text=result.text,
         status=200 if result.ok else 500,
@@ -212,5 +200,5 @@ def build_app(door: Door) -> web.Application:
     """Return the application."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
     app.on_response_prepare.append(_note_begun)
-    app.router.add_route("*", "/{path:(?s:.*)}", door)
+    app.router.add_route("*", "/{path:(?s:.*)}", door.answer)
     return app

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from apiserver.agentapi import REPORT_KIND, REPORT_PLURAL, NodeReport
-from apiserver.auth.access import node_of
+from apiserver.auth.access import PodNodes, node_of
 from apiserver.jsontypes import object_at
 from apiserver.registry.reports import ReportMerger, report_answer
 from apiserver.resource.types import GROUP, VERSION
@@ -29,15 +29,16 @@ REPORTS = Resource(
 class ReportHandler:
     """Takes reports; nothing of them is stored as it comes."""
 
-    def __init__(self, merger: ReportMerger) -> None:
+    def __init__(self, merger: ReportMerger, pods: PodNodes | None = None) -> None:
         self._merger = merger
+        self._pods = pods
 
     async def create(self, call: Call) -> web.Response:
         """POST a report of the caller's own node."""
         media = body_media(call.http.headers.get("Content-Type"))
         document = decode_object(await call.body(), media, REPORTS).document
         report = NodeReport.from_json(object_at(document, "spec"))
-        if not report.node or report.node != node_of(call.user):
+        if not report.node or report.node != node_of(call.user, self._pods):
             why = f'user "{call.user.name}" cannot report for node "{report.node}"'
             raise status.forbidden(REPORTS, "", why)
         answer = await self._merger.take(report)

@@ -17,7 +17,7 @@ class Check:
 
 @dataclass(frozen=True, slots=True)
 class ProbeResult:
-    """An answer to a probe: the reasons of failed checks are for the log, not for the caller."""
+    """An answer to a probe."""
 
     ok: bool
     text: str
@@ -31,15 +31,20 @@ class Probe:
         self._checks = checks
         self._failing: tuple[str, ...] | None = None
 
-    async def run(self, *, verbose: bool) -> ProbeResult:
-        """Ask every check; a failure is always told in full, success only if `verbose`."""
+    async def run(self, *, verbose: bool, reasons: bool = False) -> ProbeResult:
+        """Ask every check; a failure is always told in full, success only if `verbose`.
+
+        Why a check failed is for the log, and in the answer only for those who may know `reasons`.
+        """
         problems = {check.name: await check.problem() for check in self._checks}
         self._log_change(problems)
         ok = not any(problems.values())
         if ok and not verbose:
             return ProbeResult(ok=True, text="ok")
         lines = [
-            f"[-]{name} failed: reason withheld" if problem else f"[+]{name} ok"
+            f"[-]{name} failed: {problem if reasons else 'reason withheld'}"
+            if problem
+            else f"[+]{name} ok"
             for name, problem in problems.items()
         ]
         verdict = "passed" if ok else "failed"
@@ -54,3 +59,21 @@ class Probe:
             log.warning("probe fails", extra={"probe": self._name, "checks": list(failing)})
         else:
             log.info("probe passes again", extra={"probe": self._name})
+
+
+class Gate:
+    """Opens when a probe passes for the first time, and never closes again.
+
+    Before that, what is asked of this process would get answers that are not true; what fails later
+    is told by the requests that it concerns.
+    """
+
+    def __init__(self, probe: Probe) -> None:
+        self._probe = probe
+        self._is_open = False
+
+    async def is_open(self) -> bool:
+        """Tell whether the probe has ever passed, trying it where it has not."""
+        if not self._is_open:
+            self._is_open = (await self._probe.run(verbose=False)).ok
+        return self._is_open

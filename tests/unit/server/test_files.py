@@ -27,7 +27,7 @@ def call(path: str) -> Call:
 
 async def test_more_downloads_than_are_allowed_are_asked_to_come_again(registry):
     async with aiohttp.ClientSession() as session:
-        agents = AgentClient(session, StaticDirectory({}), ssl.create_default_context())
+        agents = AgentClient(session, StaticDirectory({}), ssl.create_default_context)
         files = FileHandlers(registry, agents, max_downloads=0)
 
         with pytest.raises(ApiError) as caught:
@@ -38,7 +38,7 @@ async def test_more_downloads_than_are_allowed_are_asked_to_come_again(registry)
 
 async def test_a_download_that_failed_makes_room_for_the_next(registry):
     async with aiohttp.ClientSession() as session:
-        agents = AgentClient(session, StaticDirectory({}), ssl.create_default_context())
+        agents = AgentClient(session, StaticDirectory({}), ssl.create_default_context)
         files = FileHandlers(registry, agents, max_downloads=1)
 
         codes = []

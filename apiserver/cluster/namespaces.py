@@ -1,0 +1,157 @@
+"""Which namespaces there are, and which of them are on their way out (apiserver-protocol 9.1).
+
+Of each only its phase is kept.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from enum import Enum
+from http import HTTPStatus
+from typing import Final, Protocol, assert_never
+from urllib.parse import quote
+
+from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.upstream.backoff import Jitter
+from apiserver.upstream.client import ApiStatusError, Client, UpstreamError
+from apiserver.upstream.reflector import (
+    Changed,
+    ChangeType,
+    Collection,
+    Disconnected,
+    Listed,
+    Observation,
+    Reconnected,
+    Sleep,
+    reflecting,
+)
+
+log = logging.getLogger(__name__)
+
+PATH: Final = "/api/v1/namespaces"
+
+# Who has just created a namespace may be faster than our watch of it.
+PATIENCE_SECONDS: Final = 0.05
+
+
+class NamespaceState(Enum):
+    """What a namespace is to an object that is about to be created in it."""
+
+    ACTIVE = "it takes new objects"
+    TERMINATING = "it is being deleted"
+    MISSING = "there is none"
+
+
+class NamespaceUnknownError(Exception):
+    """Nobody can say whether there is such a namespace."""
+
+    def __init__(self, namespace: str, reason: str) -> None:
+        super().__init__(f'namespace "{namespace}" cannot be looked up: {reason}')
+        self.namespace = namespace
+        self.reason = reason
+
+
+class Namespaces(Protocol):
+    """Knows the namespaces of a cluster."""
+
+    async def state_of(self, name: str) -> NamespaceState:
+        """Tell what a namespace is. Raises NamespaceUnknownError."""
+
+
+class EveryNamespace:
+    """Where there is no cluster every namespace exists (DESIGN 9.4)."""
+
+    async def state_of(self, name: str) -> NamespaceState:  # noqa: ARG002 - whatever it is
+        """Tell that it exists."""
+        return NamespaceState.ACTIVE
+
+
+class ClusterNamespaces:
+    """The namespaces of a cluster, as last seen. See `following_namespaces`."""
+
+    def __init__(self, client: Client, sleep: Sleep) -> None:
+        self._client = client
+        self._sleep = sleep
+        self._states: dict[str, NamespaceState] = {}
+        self._problem = "namespaces were not listed yet"
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is known of namespaces; empty once they have been listed."""
+        return self._problem
+
+    async def state_of(self, name: str) -> NamespaceState:
+        """Tell what a namespace is, the cluster itself being asked about one never seen.
+
+        Raises NamespaceUnknownError.
+        """
+        if name not in self._states:
+            await self._sleep(PATIENCE_SECONDS)
+        return self._states.get(name) or await self._ask(name)
+
+    async def _ask(self, name: str) -> NamespaceState:
+        try:
+            return _state(await self._client.get_json(f"{PATH}/{quote(name, safe='')}"))
+        except ApiStatusError as error:
+            if error.code == HTTPStatus.NOT_FOUND:
+                return NamespaceState.MISSING
+            raise NamespaceUnknownError(name, str(error)) from error
+        except UpstreamError as error:
+            raise NamespaceUnknownError(name, str(error)) from error
+
+    def take(self, observation: Observation) -> None:
+        """Know what was observed."""
+        match observation:
+            case Listed(items):
+                self._states = {_name(each): _state(each) for each in items}
+                self._problem = ""
+            case Changed(ChangeType.DELETED, item):
+                self._states.pop(_name(item), None)
+            case Changed(_, item):
+                self._states[_name(item)] = _state(item)
+            case Disconnected(error):
+                self._lose(error)
+            case Reconnected():
+                log.info("namespaces are in sight again")
+            case _:
+                assert_never(observation)
+
+    def _lose(self, error: UpstreamError) -> None:
+        log.warning("namespaces are out of sight", extra={"error": str(error)})
+        if not self._problem:
+            return
+        self._problem = f"namespaces cannot be listed: {error}"
+        if isinstance(error, ApiStatusError) and error.code == HTTPStatus.FORBIDDEN:
+            self._problem += ". This server's ServiceAccount needs get, list and watch of them"
+
+
+def _name(namespace: JsonObject) -> str:
+    return text_at(object_at(namespace, "metadata"), "name")
+
+
+def _state(namespace: JsonObject) -> NamespaceState:
+    if text_at(object_at(namespace, "status"), "phase") == "Terminating":
+        return NamespaceState.TERMINATING
+    return NamespaceState.ACTIVE
+
+
+@asynccontextmanager
+async def following_namespaces(
+    client: Client, *, jitter: Jitter = random.uniform, sleep: Sleep = asyncio.sleep
+) -> AsyncGenerator[ClusterNamespaces]:
+    """Keep the namespaces known for as long as the block lasts."""
+    namespaces = ClusterNamespaces(client, sleep)
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(_follow(Collection(client, PATH), namespaces, jitter, sleep))
+        yield namespaces
+        following.cancel()
+
+
+async def _follow(
+    collection: Collection, namespaces: ClusterNamespaces, jitter: Jitter, sleep: Sleep
+) -> None:
+    async with reflecting(collection, jitter=jitter, sleep=sleep) as observations:
+        async for observation in observations:
+            namespaces.take(observation)
