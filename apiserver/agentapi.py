@@ -17,6 +17,16 @@ SERVER_COMMON_NAME = "packetcapture-apiserver"
 NODE_USER_PREFIX = "packetcapture:node:"
 NODES_GROUP = "packetcapture:nodes"
 
+# How the agents' pods are found in a cluster, and the port of theirs that serves files.
+AGENT_POD_SELECTOR = "app.kubernetes.io/name=packetcapture-agent"
+FILES_PORT_NAME = "files"
+
+# The signer of the agents' serving certificates, and the ConfigMap that tells them whom to believe.
+AGENT_SIGNER = "projectcalico.org/packetcapture-agent"
+AGENT_COMMON_NAME = "packetcapture-agent"
+TRUST_CONFIG_MAP = "packetcapture-trust"
+TRUST_KEY = "ca.crt"
+
 CAPTURE_MEDIA_TYPE = "application/vnd.tcpdump.pcap"
 
 # Who asked, for the agent's log; set by the server only.

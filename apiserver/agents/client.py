@@ -5,7 +5,7 @@ Agents' answers become `ApiError`s here and nowhere else.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
@@ -59,8 +59,12 @@ class AgentClient:
     """Asks agents, found in a directory, over one pool of connections."""
 
     def __init__(
-        self, session: aiohttp.ClientSession, directory: AgentDirectory, tls: ssl.SSLContext
+        self,
+        session: aiohttp.ClientSession,
+        directory: AgentDirectory,
+        tls: Callable[[], ssl.SSLContext | None],
     ) -> None:
+        """Ask through `session`; `tls` gives the newest certificate of ours, None before there is one."""
         self.directory = directory
         self._session = session
         self._tls = tls
@@ -94,6 +98,9 @@ class AgentClient:
         address = self.directory.find(node)
         if address is None:
             raise AgentUnreachableError(node, "it has no agent")
+        tls = self._tls()
+        if tls is None:
+            raise AgentUnreachableError(node, "this server has no certificate to show to it yet")
         path = agentapi.files_path(capture.namespace, capture.name)
         host = f"[{address.host}]" if ":" in address.host else address.host
         request = self._session.get(
@@ -103,7 +110,7 @@ class AgentClient:
                 encoded=True,
             ),
             headers={agentapi.USER_HEADER: capture.user},
-            ssl=self._tls,
+            ssl=tls,
             server_hostname=agentapi.agent_dns_name(node),
             timeout=aiohttp.ClientTimeout(total=None, sock_read=ANSWER_SECONDS),
         )
