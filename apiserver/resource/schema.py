@@ -106,7 +106,9 @@ _ENDPOINT: JsonObject = {
     "properties": {
         "pod": _text("Name of the pod."),
         "podUID": _text("UID of the pod."),
-        "interface": _text("Name of the interface on the node's side."),
+        "interface": _text(
+            "Name of the interface: the node's end of the pod's link, or the pod's own with --tap=pod."
+        ),
         "state": _STATE,
         **{name: _count(text) for name, text in _COUNTERS.items()},
         "droppedRing": _count("Packets that the kernel dropped because the ring was full."),

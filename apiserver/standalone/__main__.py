@@ -82,6 +82,8 @@ def _server_arguments(
     layout: Layout, options: argparse.Namespace, port: int, agent_port: int
 ) -> list[str]:
     return [
+        "--standalone",
+        "--shutdown-delay-duration=0",
         f"--bind-address={HOST}",
         f"--secure-port={port}",
         f"--tls-cert-file={layout.server.certificate}",

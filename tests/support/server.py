@@ -15,7 +15,7 @@ from pathlib import Path
 from apiserver import agentapi
 from apiserver.pki import Identity, KeyPair, issue, new_authority
 from apiserver.serving.clock import utc_now
-from apiserver.serving.tls import TLSFiles, client_context
+from apiserver.serving.tls import PemPair, TLSFiles, client_tls
 from apiserver.standalone.credentials import write_credentials, write_private
 from apiserver.standalone.layout import Layout
 from tests.support.standalone import ROOT
@@ -40,7 +40,8 @@ class Installation:
 
     def client(self, files: TLSFiles) -> ssl.SSLContext:
         """Return a context that shows a certificate."""
-        return client_context(files, authority=self.layout.authority.certificate)
+        pair = PemPair(files.certificate.read_bytes(), files.key.read_bytes())
+        return client_tls(pair, self.layout.authority.certificate.read_bytes())
 
     def nobody(self) -> ssl.SSLContext:
         """Return a context that shows none."""
@@ -99,7 +100,8 @@ def serving(installation: Installation, *extra: str) -> Iterator[Server]:
     layout = installation.layout
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "apiserver", "--bind-address=127.0.0.1", "--secure-port=0"),
+            *(sys.executable, "-m", "apiserver", "--standalone", "--shutdown-delay-duration=0"),
+            *("--bind-address=127.0.0.1", "--secure-port=0"),
             f"--tls-cert-file={layout.server.certificate}",
             f"--tls-private-key-file={layout.server.key}",
             f"--client-ca-file={layout.authority.certificate}",

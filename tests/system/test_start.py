@@ -28,6 +28,7 @@ def run(program, flags, **changed):
     """Run a program with flags (of which some may be changed) that it should not survive."""
     flags = flags | {name.replace("_", "-"): value for name, value in changed.items()}
     command = [f"--{name}={value}" for name, value in flags.items() if value is not None]
+    command += ["--standalone"] if program == "apiserver" else []
     return subprocess.run(
         [sys.executable, "-m", program, *command],
         cwd=ROOT,

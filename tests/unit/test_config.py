@@ -1,9 +1,11 @@
+from datetime import timedelta
+
 import pytest
 
 from apiserver.agents.directory import AgentAddress
-from apiserver.config import ConfigError, parse_config
+from apiserver.config import ClusterConfig, ConfigError, StandaloneConfig, parse_config
 
-SERVING = ["--tls-cert-file=c", "--tls-private-key-file=k", "--data-dir=d"]
+SERVING = ["--standalone", "--tls-cert-file=c", "--tls-private-key-file=k", "--data-dir=d"]
 CLIENTS = ["--client-ca-file=ca"]
 AGENT_TLS = ["--agent-ca-file=a", "--agent-client-cert-file=b", "--agent-client-key-file=c"]
 
@@ -13,8 +15,9 @@ def test_agents_are_read_by_node():
         [*SERVING, *CLIENTS, *AGENT_TLS, "--agent=n1=127.0.0.1:8443", "--agent=n2=[::1]:9"]
     )
 
-    assert config.agents is not None
-    assert config.agents.addresses == {
+    assert isinstance(config.mode, StandaloneConfig)
+    assert config.mode.agents is not None
+    assert config.mode.agents.addresses == {
         "n1": AgentAddress("127.0.0.1", 8443),
         "n2": AgentAddress("::1", 9),
     }
@@ -40,3 +43,41 @@ def test_all_problems_are_said_at_once():
 def test_an_agent_cannot_be_asked_without_certificates():
     with pytest.raises(ConfigError, match="--agent-client-key-file"):
         parse_config([*SERVING, *CLIENTS, "--agent=n1=h:1"])
+
+
+IN_CLUSTER = ["--data-dir=d"]
+
+
+def test_in_a_cluster_nothing_but_the_namespace_has_to_be_told():
+    config = parse_config(IN_CLUSTER, {"POD_NAMESPACE": "ours"})
+
+    assert isinstance(config.mode, ClusterConfig)
+    assert (config.mode.namespace, config.mode.service_name) == ("ours", "packetcapture-apiserver")
+    assert (config.mode.kubeconfig, config.mode.tls, config.mode.take_over) == (None, None, False)
+
+
+def test_lifetimes_are_durations():
+    lifetimes = ["--ca-lifetime=10m", "--certificate-lifetime=1m30s"]
+
+    mode = parse_config([*IN_CLUSTER, "--namespace=ours", *lifetimes]).mode
+
+    assert isinstance(mode, ClusterConfig)
+    assert mode.ca_lifetime == timedelta(minutes=10)
+    assert mode.certificate_lifetime == timedelta(seconds=90)
+
+
+@pytest.mark.parametrize(
+    ("flags", "problem"),
+    [
+        ([], "--namespace is needed"),
+        (["--namespace=n", "--tls-cert-file=c"], "--tls-private-key-file"),
+        (["--namespace=n", "--ca-lifetime=10"], 'missing unit in duration "10"'),
+        (["--namespace=n", "--certificate-lifetime=0"], "must be above zero"),
+        (["--namespace=n", "--ca-lifetime=1h"], "must not be longer"),
+        (["--namespace=n", "--agent=n=h:1"], "found by their pods"),
+        (["--standalone", "--client-ca-file=c"], "needs --tls-cert-file"),
+    ],
+)
+def test_flags_that_cannot_work_are_named(flags, problem):
+    with pytest.raises(ConfigError, match=problem):
+        parse_config([*IN_CLUSTER, *flags], {})

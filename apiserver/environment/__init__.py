@@ -1,0 +1,1 @@
+"""Where the server runs: alone on a machine, or in a cluster. All that differs between the two."""
