@@ -1,31 +1,78 @@
-"""Flags of the node agent, as one frozen value; all that is wrong with them is said at once."""
+"""Flags of the node agent, as one frozen value; all that is wrong with them is said at once.
+
+With `--workloads` it is standalone: everything comes from files. Without, it is in a cluster: pods,
+certificates and CAs come from the API, as the ServiceAccount of its pod unless `--kubeconfig` is given.
+"""
 
 import argparse
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from apiserver.serving.tls import TLSFiles
+from nodeagent.discovery.pods import TapSide
 
 # Felix's name and default for where captures lie (calico-semantics 6.2); names of environment
 # variables are compared without case, the prefix included.
-CAPTURE_DIR_VARIABLE = "FELIX_CAPTUREDIR"
-DEFAULT_CAPTURE_DIR = "/var/log/calico/pcap"
+CAPTURE_DIR_VARIABLE: Final = "FELIX_CAPTUREDIR"
+DEFAULT_CAPTURE_DIR: Final = "/var/log/calico/pcap"
+# What the manifests set from the downward API.
+NODE_VARIABLE: Final = "NODE_NAME"
+NAMESPACE_VARIABLE: Final = "POD_NAMESPACE"
+DEFAULT_CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
+MAX_PORT: Final = 65535
+
+_STANDALONE_NEEDS: Final = (
+    "kubeconfig",
+    "tls_cert_file",
+    "tls_private_key_file",
+    "client_ca_file",
+)
+_STANDALONE_ONLY: Final = ("tls_cert_file", "tls_private_key_file", "client_ca_file")
+_CLUSTER_ONLY: Final = ("namespace", "cgroup_root", "tap")
+
+
+class ConfigError(Exception):
+    """Flags that cannot work; `problems` names each of them."""
+
+    def __init__(self, problems: tuple[str, ...]) -> None:
+        super().__init__("; ".join(problems))
+        self.problems = problems
+
+
+@dataclass(frozen=True, slots=True)
+class Standalone:
+    """Everything from files."""
+
+    kubeconfig: Path
+    workloads: Path
+    tls: TLSFiles
+    client_ca_file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class InCluster:
+    """Everything from the API; without `kubeconfig` as the ServiceAccount of this pod."""
+
+    kubeconfig: Path | None
+    namespace: str
+    cgroup_root: Path
+    tap: TapSide
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that the agent is told at its start."""
+    """Everything that the agent is told at its start; `healthz_port` 0 means none."""
 
     node_name: str
-    kubeconfig: Path
-    workloads: Path
+    mode: Standalone | InCluster
     capture_dir: Path
     bind_address: str
     secure_port: int
-    tls: TLSFiles
-    client_ca_file: Path
+    healthz_bind_address: str
+    healthz_port: int
     log_level: str
 
 
@@ -36,31 +83,100 @@ def _parser(capture_dir: str) -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--node-name", required=True, help="name of this node")
-    add("--kubeconfig", type=Path, required=True, help="how to reach the API server")
-    add("--workloads", type=Path, required=True, help="file of WorkloadEndpoint objects")
+    add("--node-name", help=f"name of this node; default: ${NODE_VARIABLE}")
+    add("--kubeconfig", type=Path, help="how to reach the API; default: as this pod")
     add("--capture-dir", type=Path, default=Path(capture_dir), help="where captures are written")
     add("--bind-address", default="0.0.0.0", help="address to serve files on")  # noqa: S104 - the name and default of Kubernetes' servers
     add("--secure-port", type=int, default=8443, help="port to serve files on, with TLS")
-    add("--tls-cert-file", type=Path, required=True, help="certificate, PEM")
-    add("--tls-private-key-file", type=Path, required=True, help="its key, PEM")
-    add("--client-ca-file", type=Path, required=True, help="CA of the API server's certificate")
+    add("--healthz-bind-address", default="127.0.0.1", help="address to answer probes on")
+    add("--healthz-port", type=int, default=0, help="port to answer probes on; 0: none")
     add("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    cluster = parser.add_argument_group("in a cluster").add_argument
+    cluster("--namespace", help=f"of this installation; default: ${NAMESPACE_VARIABLE}")
+    cluster("--cgroup-root", type=Path, help=f"default: {DEFAULT_CGROUP_ROOT}")
+    cluster("--tap", type=TapSide, choices=list(TapSide), help="end of a pod's link to capture at")
+    alone = parser.add_argument_group("standalone").add_argument
+    alone("--workloads", type=Path, help="file of WorkloadEndpoint objects")
+    alone("--tls-cert-file", type=Path, help="certificate, PEM")
+    alone("--tls-private-key-file", type=Path, help="its key, PEM")
+    alone("--client-ca-file", type=Path, help="CA of the API server's certificate")
     return parser
 
 
 def parse_config(arguments: list[str], environment: Mapping[str, str] = os.environ) -> Config:
-    """Read the command line and Felix's variables; argparse exits on what it cannot read."""
+    """Read the command line, the downward API's variables and Felix's.
+
+    Raises ConfigError; argparse itself exits on what it cannot read.
+    """
     felix = {name.upper(): value for name, value in environment.items()}
     options = _parser(felix.get(CAPTURE_DIR_VARIABLE) or DEFAULT_CAPTURE_DIR).parse_args(arguments)
+    node = options.node_name or environment.get(NODE_VARIABLE, "")
+    namespace = options.namespace or environment.get(NAMESPACE_VARIABLE, "")
+    problems = [*_common_problems(options, node)]
+    if options.workloads is None:
+        problems += _cluster_problems(options, namespace)
+    else:
+        problems += _standalone_problems(options)
+    if problems:
+        raise ConfigError(tuple(problems))
     return Config(
-        node_name=options.node_name,
-        kubeconfig=options.kubeconfig,
-        workloads=options.workloads,
+        node_name=node,
+        mode=_in_cluster(options, namespace) if options.workloads is None else _alone(options),
         capture_dir=options.capture_dir.absolute(),
         bind_address=options.bind_address,
         secure_port=options.secure_port,
-        tls=TLSFiles(options.tls_cert_file, options.tls_private_key_file),
-        client_ca_file=options.client_ca_file,
+        healthz_bind_address=options.healthz_bind_address,
+        healthz_port=options.healthz_port,
         log_level=options.log_level,
     )
+
+
+def _in_cluster(options: argparse.Namespace, namespace: str) -> InCluster:
+    return InCluster(
+        kubeconfig=options.kubeconfig,
+        namespace=namespace,
+        cgroup_root=options.cgroup_root or DEFAULT_CGROUP_ROOT,
+        tap=options.tap or TapSide.HOST,
+    )
+
+
+def _alone(options: argparse.Namespace) -> Standalone:
+    return Standalone(
+        kubeconfig=options.kubeconfig,
+        workloads=options.workloads,
+        tls=TLSFiles(options.tls_cert_file, options.tls_private_key_file),
+        client_ca_file=options.client_ca_file,
+    )
+
+
+def _common_problems(options: argparse.Namespace, node: str) -> Iterator[str]:
+    if not node:
+        yield f"--node-name, or the environment variable {NODE_VARIABLE}, is needed"
+    for name in ("secure_port", "healthz_port"):
+        if not 0 <= getattr(options, name) <= MAX_PORT:
+            yield f"{_flag(name)} must be a number from 0 to {MAX_PORT}"
+    if options.secure_port == options.healthz_port != 0:
+        yield "--secure-port and --healthz-port must not be the same"
+
+
+def _cluster_problems(options: argparse.Namespace, namespace: str) -> Iterator[str]:
+    if not namespace:
+        yield f"--namespace, or the environment variable {NAMESPACE_VARIABLE}, is needed"
+    for name in _given(options, _STANDALONE_ONLY):
+        yield f"{_flag(name)} works with --workloads only: in a cluster it comes from the API"
+
+
+def _standalone_problems(options: argparse.Namespace) -> Iterator[str]:
+    for name in _STANDALONE_NEEDS:
+        if getattr(options, name) is None:
+            yield f"--workloads needs {_flag(name)}"
+    for name in _given(options, _CLUSTER_ONLY):
+        yield f"{_flag(name)} does not go with --workloads: it is for a cluster"
+
+
+def _given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:
+    return [name for name in names if getattr(options, name) is not None]
+
+
+def _flag(name: str) -> str:
+    return "--" + name.replace("_", "-")

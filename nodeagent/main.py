@@ -2,7 +2,8 @@
 
 import asyncio
 import logging
-import ssl
+import sys
+from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
@@ -10,24 +11,27 @@ import uvloop
 
 from apiserver.resource.codec import decode_capture
 from apiserver.serving.clock import utc_now
-from apiserver.serving.lifecycle import serving, until_signalled
+from apiserver.serving.lifecycle import until_signalled
 from apiserver.serving.logs import log_causes, log_to_stderr
-from apiserver.serving.tls import server_context
-from apiserver.upstream.client import UpstreamError, open_client
+from apiserver.upstream.client import Client, UpstreamError, open_client, open_in_cluster_client
+from nodeagent.accountlabels import AccountLabels
 from nodeagent.capture.engine import Engine, open_engine
 from nodeagent.capture.events import Event
 from nodeagent.capture.storage import CaptureStorage
-from nodeagent.cluster.captures import following_captures
+from nodeagent.cluster.captures import CaptureSet, following_captures
 from nodeagent.cluster.reports import post_report, sending_reports
-from nodeagent.config import Config, parse_config
+from nodeagent.config import Config, ConfigError, InCluster, Standalone, parse_config
 from nodeagent.discovery.links import Links, LinksError, following_links
+from nodeagent.discovery.pods import CgroupsError, Pods, following_pods
 from nodeagent.discovery.workloads import Workloads, WorkloadsError, following_workloads
+from nodeagent.filesport import FilesPort, ServingError, serving_from_cluster, serving_from_files
+from nodeagent.health import serving_health
 from nodeagent.reconcile import Reconciler
-from nodeagent.server import FileServer, build_app
+from nodeagent.server import FileServer
 
 log = logging.getLogger(__name__)
 
-SHUTDOWN_SECONDS = 5.0
+STOPPED_BY = (OSError, ServingError, UpstreamError, LinksError, WorkloadsError, CgroupsError)
 
 
 class _Doorbell:
@@ -35,9 +39,12 @@ class _Doorbell:
 
     def __init__(self) -> None:
         self.reconciler: Reconciler | None = None
+        self.accounts: AccountLabels | None = None
 
     def ring(self) -> None:
-        """Have a round made."""
+        """Have a round made: captures have changed."""
+        if self.accounts is not None:
+            self.accounts.ask()
         if self.reconciler is not None:
             self.reconciler.wake()
 
@@ -48,14 +55,15 @@ class _Doorbell:
 
 
 async def run(config: Config) -> None:
-    """Run until a signal comes. Raises OSError, ssl.SSLError or UpstreamError at start."""
-    tls = server_context(
-        config.tls, client_authorities=(config.client_ca_file,), client_certificate_required=True
-    )
+    """Run until a signal comes.
+
+    Raises one of STOPPED_BY where waiting would mend nothing. That the cluster's API is away, or has
+    no certificate for us yet, is none of it.
+    """
     bell = _Doorbell()
     storage = CaptureStorage(config.capture_dir)
     async with (
-        open_client(config.kubeconfig) as client,
+        _open_client(config.mode.kubeconfig) as client,
         sending_reports(
             lambda report: post_report(client, report), node=config.node_name, boot_id=str(uuid4())
         ) as sender,
@@ -66,27 +74,26 @@ async def run(config: Config) -> None:
             reconnected=sender.request_full,
             remembered=await storage.find_all(),
         ) as captures,
-        following_workloads(config.workloads, node=config.node_name) as workloads,
+        _following_endpoints(config, client) as endpoints,
         following_links() as links,
         open_engine(bell.hear) as engine,
     ):
         reconciler = Reconciler(engine, storage, captures, sender, clock=utc_now)
         bell.reconciler = reconciler
-        app = build_app(FileServer(config.capture_dir, lambda: _readable_bytes(engine)))
+        if isinstance(endpoints, Pods):
+            bell.accounts = AccountLabels(captures, endpoints)
+        bell.ring()
+        files = FileServer(config.capture_dir, lambda: _readable_bytes(engine))
+        pods_known = asyncio.Event()
         async with (
-            serving(
-                app,
-                host=config.bind_address,
-                port=config.secure_port,
-                tls=tls,
-                shutdown_seconds=SHUTDOWN_SECONDS,
-            ),
+            _serving_files(config, client, files) as port,
+            _serving_health(config, port, captures, pods_known),
             asyncio.TaskGroup() as tasks,
         ):
             following = [
-                tasks.create_task(_follow_workloads(workloads, reconciler)),
+                tasks.create_task(_follow_endpoints(endpoints, reconciler, pods_known)),
                 tasks.create_task(_follow_links(links, reconciler)),
-                tasks.create_task(reconciler.run()),
+                tasks.create_task(_reconcile(reconciler, pods_known)),
             ]
             log.info("running", extra={"node": config.node_name})
             await until_signalled()
@@ -96,9 +103,59 @@ async def run(config: Config) -> None:
         await reconciler.stop_all()
 
 
-async def _follow_workloads(workloads: Workloads, reconciler: Reconciler) -> None:
-    async for endpoints in workloads:
+def _open_client(kubeconfig: Path | None) -> AbstractAsyncContextManager[Client]:
+    return open_in_cluster_client() if kubeconfig is None else open_client(kubeconfig)
+
+
+def _following_endpoints(
+    config: Config, client: Client
+) -> AbstractAsyncContextManager[Workloads | Pods]:
+    match config.mode:
+        case Standalone(workloads=path):
+            return following_workloads(path, node=config.node_name)
+        case InCluster(cgroup_root=root, tap=tap):
+            return following_pods(client, node=config.node_name, cgroup_root=root, tap=tap)
+
+
+def _serving_files(
+    config: Config, client: Client, files: FileServer
+) -> AbstractAsyncContextManager[FilesPort]:
+    host, port = config.bind_address, config.secure_port
+    match config.mode:
+        case Standalone(tls=pair, client_ca_file=authority):
+            return serving_from_files(files, pair, authority, host=host, port=port)
+        case InCluster(namespace=namespace):
+            node = config.node_name
+            return serving_from_cluster(
+                files, client, node=node, namespace=namespace, host=host, port=port
+            )
+
+
+def _serving_health(
+    config: Config, port: FilesPort, captures: CaptureSet, pods_known: asyncio.Event
+) -> AbstractAsyncContextManager[None]:
+    if not config.healthz_port:
+        return nullcontext()
+    problems = {
+        "captures": lambda: "" if captures.synced else "the API server has not been heard yet",
+        "pods": lambda: "" if pods_known.is_set() else "the pods of this node are not known yet",
+        "files": lambda: port.problem,
+    }
+    return serving_health(problems, host=config.healthz_bind_address, port=config.healthz_port)
+
+
+async def _follow_endpoints(
+    source: Workloads | Pods, reconciler: Reconciler, known: asyncio.Event
+) -> None:
+    async for endpoints in source:
         reconciler.set_endpoints(endpoints)
+        known.set()
+
+
+async def _reconcile(reconciler: Reconciler, pods_known: asyncio.Event) -> None:
+    # Pods that were captured before a restart are not gone only because nobody has looked yet.
+    await pods_known.wait()
+    await reconciler.run()
 
 
 async def _follow_links(links: Links, reconciler: Reconciler) -> None:
@@ -112,12 +169,17 @@ def _readable_bytes(engine: Engine) -> dict[Path, int]:
 
 def main(arguments: list[str]) -> int:
     """Run the node agent; the exit status says whether it could start."""
-    config = parse_config(arguments)
+    try:
+        config = parse_config(arguments)
+    except ConfigError as error:
+        for problem in error.problems:
+            sys.stderr.write(f"{problem}\n")
+        return 2
     log_to_stderr(config.log_level)
     code = 0
     try:
         uvloop.run(run(config))
-    except* (OSError, ssl.SSLError, UpstreamError, LinksError, WorkloadsError) as group:
+    except* STOPPED_BY as group:
         log_causes(log, "cannot run", group)
         code = 1
     return code

@@ -7,7 +7,7 @@ endpoints of one capture one after the other, because they share a directory.
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 from weakref import WeakValueDictionary
 
@@ -178,13 +178,15 @@ class Reconciler:
             return
         record = await self._record(capture)
         wanted = {key: each for key, each in plan.rings.items() if key.capture == uid}
+        record.forget_unknown(wanted)
+        # First, because a pod that was made anew under its name takes over the name of the file.
+        for key, endpoint in record.endpoints.items():
+            if key not in wanted:
+                await self._settle_unwanted(endpoint, wanted)
         for key, planned in wanted.items():
             await self._settle_endpoint(
                 record, record.endpoint(key, planned.endpoint.pod), planned
             )
-        for key, endpoint in record.endpoints.items():
-            if key not in wanted:
-                await self._settle_unwanted(endpoint)
         await self._save(record)
         self._reports.put(record.report())
 
@@ -192,7 +194,6 @@ class Reconciler:
         """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
         record = self._records.get(uid)
         for endpoint in record.endpoints.values() if record else ():
-            self._ended.pop(endpoint.key, None)
             if endpoint.running:
                 await self._stop(endpoint)
         if uid in self._captures.gone:
@@ -227,21 +228,31 @@ class Reconciler:
             case Phase.BLOCKED:
                 endpoint.block(planned.message)
 
-    async def _settle_unwanted(self, endpoint: EndpointRecord) -> None:
-        self._ended.pop(endpoint.key, None)
+    async def _settle_unwanted(
+        self, endpoint: EndpointRecord, wanted: Collection[RingKey]
+    ) -> None:
         if endpoint.running:
             await self._stop(endpoint)
-        pods = {each.pod_uid for each in self._endpoints}
-        endpoint.finish("Unselected" if endpoint.key.pod_uid in pods else "Deleted")
+        pod = endpoint.key.pod_uid
+        if any(each.pod_uid == pod for each in wanted):
+            endpoint.finish("Deleted", "it is not known to be the pod's any more")
+        elif any(each.pod_uid == pod for each in self._endpoints):
+            endpoint.finish("Unselected")
+        else:
+            endpoint.finish("Deleted")
 
     async def _keep_running(
         self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
     ) -> None:
+        if endpoint.running and endpoint.tap != planned.tap:
+            # What the ring is on may be another pod's by now.
+            await self._stop(endpoint)
         if endpoint.running and endpoint.filter == planned.filter:
             endpoint.settle_state()
             return
-        if endpoint.is_waiting:
+        if endpoint.is_waiting and endpoint.tap == planned.tap:
             return
+        endpoint.tap = planned.tap
         try:
             if endpoint.running:
                 await self._swap(record, endpoint, planned)
@@ -263,7 +274,7 @@ class Reconciler:
             interface=interface,
             expression=planned.filter,
             path=path,
-            index=planned.index,
+            tap=planned.tap,
         )
         endpoint.begin(planned.filter)
         record.file_names = await self._storage.file_names(record)
@@ -285,6 +296,8 @@ class Reconciler:
 
     async def _stop(self, endpoint: EndpointRecord) -> None:
         counters = await self._engine.stop(endpoint.key)
+        # It may have ended by itself meanwhile; the next ring of this key did not.
+        self._ended.pop(endpoint.key, None)
         endpoint.end(counters.total)
         log.info("capture stopped", extra={"pod": endpoint.pod})
 

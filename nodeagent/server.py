@@ -2,11 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from pathlib import Path
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from apiserver import agentapi
 from nodeagent.files.catalog import list_files
@@ -79,23 +80,32 @@ async def _stream(
     return response
 
 
-@web.middleware
-async def server_only(
-    request: web.Request, handler: Callable[[web.Request], object]
-) -> web.StreamResponse:
-    """Refuse everybody but the API server; TLS has checked the certificate, this checks the name."""
-    tls = request.transport.get_extra_info("ssl_object") if request.transport else None
-    subject = dict(pair for name in tls.getpeercert()["subject"] for pair in name) if tls else {}
-    if subject.get("commonName") != agentapi.SERVER_COMMON_NAME:
-        raise web.HTTPForbidden(text="only the API server may ask")
-    response = await handler(request)  # type: ignore[misc] # aiohttp's own type of a handler is looser
-    assert isinstance(response, web.StreamResponse)
-    return response
+def _only_the_server(vouched: Callable[[bytes], bool]) -> Middleware:
+    """Refuse everybody but the API server: TLS has verified the certificate, this checks whose it is.
+
+    A connection may be older than the present CAs; so they are asked at each request.
+    """
+
+    @web.middleware
+    async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
+        tls = request.transport.get_extra_info("ssl_object") if request.transport else None
+        if tls is None or _common_name(tls.getpeercert()) != agentapi.SERVER_COMMON_NAME:
+            raise web.HTTPForbidden(text="only the API server may ask")
+        if not vouched(tls.getpeercert(binary_form=True)):
+            raise web.HTTPForbidden(text="the certificate is of a CA that is no longer trusted")
+        return await handler(request)
+
+    return admit
 
 
-def build_app(files: FileServer) -> web.Application:
-    """Return the application."""
-    app = web.Application(middlewares=[server_only])
+def _common_name(certificate: Mapping[str, Iterable[Iterable[tuple[str, str]]]]) -> str:
+    subject = dict(pair for name in certificate["subject"] for pair in name)
+    return subject.get("commonName", "")
+
+
+def build_app(files: FileServer, *, vouched: Callable[[bytes], bool]) -> web.Application:
+    """Return the application; `vouched` tells whether a client's certificate (DER) is still trusted."""
+    app = web.Application(middlewares=[_only_the_server(vouched)])
     path = agentapi.files_path("{namespace}", "{name}")
     app.router.add_get(path, files.list)
     app.router.add_get(f"{path}/{{file}}", files.get)

@@ -17,6 +17,7 @@ from typing import Protocol, TypeVar
 from nodeagent.capture.events import Counted, Event, FirstPacket
 from nodeagent.capture.ring import Counters, Ring, open_ring
 from nodeagent.capture.thread import CaptureThread
+from nodeagent.discovery.endpoints import BY_NAME, Tap
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.handle import LiveHandle
 from nodeagent.libpcap.program import Filter
@@ -37,7 +38,7 @@ class CaptureEngine(Protocol):
         interface: str,
         expression: str | None,
         path: Path,
-        index: int | None = None,
+        tap: Tap = BY_NAME,
     ) -> None:
         """Capture what passes `expression` on `interface` to the new file `path`."""
 
@@ -87,12 +88,12 @@ class Engine:
         interface: str,
         expression: str | None,
         path: Path,
-        index: int | None = None,
+        tap: Tap = BY_NAME,
     ) -> None:
         """Capture what passes `expression` on `interface` to the new file `path`.
 
         On return the filter is attached and packets are being written. `None` passes everything.
-        With `index` the interface must have that index.
+        `tap` is the network namespace of the interface, and the index that it must have there.
 
         Raises:
             CaptureError: a subclass of it says why the interface or the filter would not do.
@@ -106,7 +107,7 @@ class Engine:
                     open_ring,
                     key,
                     interface=interface,
-                    index=index,
+                    tap=tap,
                     expression=expression or "",
                     path=path,
                 )

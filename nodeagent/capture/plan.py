@@ -11,12 +11,15 @@ from enum import Enum
 
 from apiserver.resource.filters import CAPTURE_ALL, NoMatchError, expression
 from apiserver.resource.types import CaptureUID, PacketCapture
-from nodeagent.discovery.endpoints import Endpoint
+from nodeagent.discovery.endpoints import BY_NAME, Endpoint, HostTap, NamedTap, PodTap, Tap
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RingKey:
-    """One interface of one pod for one capture: what has a handle and a file of its own."""
+    """One interface of one pod for one capture: what has a handle and a file of its own.
+
+    `interface` is empty for a pod of which no interface is known yet.
+    """
 
     capture: CaptureUID
     pod_uid: str
@@ -34,15 +37,16 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One selected endpoint: its phase, and where it runs the filter (pcap-filter text) and the link.
+    """One selected endpoint: its phase, and where it runs the filter (pcap-filter text) and the tap.
 
-    `reason` is the stop reason where nothing can match, `message` says why it is blocked.
+    That tap is one link for certain, never a name alone. `reason` is the stop reason where nothing
+    can match, `message` says why it is blocked.
     """
 
     endpoint: Endpoint
     phase: Phase
     filter: str = CAPTURE_ALL
-    index: int = 0
+    tap: Tap = BY_NAME
     reason: str = ""
     message: str = ""
 
@@ -91,15 +95,40 @@ def _planned(
     if phase is not Phase.RUNNING:
         return Planned(endpoint, phase)
     try:
+        # Nothing here says "in" or "out" yet. What will must look at the tap: a packet that the pod
+        # receives comes in at the pod's end of its link, and goes out at the node's end.
         text = expression(capture.spec.filters, endpoint.named_ports)
     except NoMatchError:
         message = "the filters name only ports that this pod does not have"
         return Planned(endpoint, Phase.ENDED, reason="NoMatch", message=message)
+    if endpoint.problem:
+        return Planned(endpoint, Phase.BLOCKED, message=endpoint.problem)
+    tap = _find_tap(endpoint, links)
+    if tap is None:
+        return Planned(endpoint, Phase.BLOCKED, message=_why_not(endpoint, links))
+    return Planned(endpoint, Phase.RUNNING, filter=text, tap=tap)
+
+
+def _find_tap(endpoint: Endpoint, links: Mapping[str, int]) -> Tap | None:
+    """Return the link to tap; None if it is not there.
+
+    A link under another name than the endpoint's is not there either: a name is how a handle is
+    opened and what status and files say. Whoever proves endpoints will soon give it with the new one.
+    """
     index = links.get(endpoint.interface)
-    if index is None:
-        message = f"interface {endpoint.interface} does not exist on this node"
-        return Planned(endpoint, Phase.BLOCKED, message=message)
-    return Planned(endpoint, Phase.RUNNING, filter=text, index=index)
+    match endpoint.tap:
+        case NamedTap():
+            return None if index is None else HostTap(index)
+        case HostTap(proven):
+            return endpoint.tap if index == proven else None
+        case PodTap():
+            return endpoint.tap
+
+
+def _why_not(endpoint: Endpoint, links: Mapping[str, int]) -> str:
+    if endpoint.interface in links:
+        return f"interface {endpoint.interface} is not the one that was proven to be the pod's"
+    return f"interface {endpoint.interface} does not exist on this node"
 
 
 def phase_at(capture: PacketCapture, now: datetime) -> Phase:

@@ -1,5 +1,6 @@
 """What is known of each endpoint of a capture, from its first packet on, over all its rings. Pure."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from apiserver.agentapi import CaptureReport, EndpointReport
@@ -7,6 +8,7 @@ from apiserver.resource.filters import CAPTURE_ALL
 from apiserver.resource.types import PacketCapture, State
 from nodeagent.capture.plan import RingKey
 from nodeagent.capture.ring import Tally
+from nodeagent.discovery.endpoints import BY_NAME, Tap
 
 # A ring that fails is tried again after this, doubled each time, up to the longest.
 FIRST_RETRY_SECONDS = 1.0
@@ -20,7 +22,8 @@ NOTHING = Tally()
 class EndpointRecord:
     """One interface of one pod: what earlier rings counted, what the present one does.
 
-    `filter` is that of the running ring. `is_waiting` while a failure waits to be tried again.
+    `filter` is that of the running ring, `tap` that of the running one or the last that was tried.
+    `is_waiting` while a failure waits to be tried again.
     """
 
     key: RingKey
@@ -29,6 +32,7 @@ class EndpointRecord:
     present: Tally = NOTHING
     running: bool = False
     filter: str = CAPTURE_ALL
+    tap: Tap = BY_NAME
     state: State = State.SCHEDULED
     stop_reason: str = ""
     message: str = ""
@@ -126,6 +130,15 @@ class CaptureRecord:
     def endpoint(self, key: RingKey, pod: str) -> EndpointRecord:
         """Return the record of an endpoint, a new one if it was never selected before."""
         return self.endpoints.setdefault(key, EndpointRecord(key, pod))
+
+    def forget_unknown(self, wanted: Collection[RingKey]) -> None:
+        """Leave out pods of which no interface was known, but for `wanted`.
+
+        Nothing was captured of them, and what was wrong is so no more: the pod has an entry for each
+        of its interfaces by now, or is gone.
+        """
+        for key in [key for key in self.endpoints if not key.interface and key not in wanted]:
+            del self.endpoints[key]
 
     def remember(self, entry: EndpointReport) -> None:
         """Take over what a previous run of the agent knew of an endpoint."""

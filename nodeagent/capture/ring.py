@@ -14,6 +14,9 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from nodeagent.capture.linknotices import LinkNotices
+from nodeagent.capture.taps import open_tap
+from nodeagent.discovery.endpoints import Tap
 from nodeagent.libpcap.dump import RECORD_HEADER_BYTES, DumpFile
 from nodeagent.libpcap.errors import CaptureError, FileError
 from nodeagent.libpcap.handle import LiveHandle
@@ -69,9 +72,16 @@ class _Turn:
 class Ring:
     """A running capture; `counters` may be read from any thread, the rest only from one."""
 
-    def __init__(self, key: Hashable, handle: LiveHandle, file: DumpFile) -> None:
+    def __init__(
+        self,
+        key: Hashable,
+        handle: LiveHandle,
+        file: DumpFile,
+        links: LinkNotices | None = None,
+    ) -> None:
         self.key = key
         self.handle = handle
+        self.links = links  # of the handle's namespace, where that is not the node's
         self.error: CaptureError | None = None  # why it ended by itself
         self.stopping = False  # nothing comes after the turn that was set
         self._file = file
@@ -158,13 +168,18 @@ class Ring:
 
     def close(self) -> None:
         """Close handle and file; not in the capture thread, which it would hold up."""
-        self.handle.close()
+        self._close_sockets()
         self._file.close()
 
     def discard(self) -> None:
         """Close a ring that nobody wants, and remove its file."""
-        self.handle.close()
+        self._close_sockets()
         self._file.discard()
+
+    def _close_sockets(self) -> None:
+        self.handle.close()
+        if self.links is not None:
+            self.links.close()
 
     def _sort(self, turn: _Turn) -> None:
         packet = self.handle.next_packet()
@@ -202,22 +217,22 @@ class Ring:
         self.counters = Counters(file.path, file.readable_bytes, total - self._before_file, total)
 
 
-def open_ring(
-    key: Hashable, *, interface: str, index: int | None, expression: str, path: Path
-) -> Ring:
+def open_ring(key: Hashable, *, interface: str, tap: Tap, expression: str, path: Path) -> Ring:
     """Open handle and file and let packets in; takes milliseconds, and seconds for long filters.
 
     Raises:
-        CaptureError: the interface cannot be opened, is not the one with `index`, or the filter
-            does not compile.
+        CaptureError: the interface cannot be opened, is not the one of `tap`, or the filter does
+            not compile.
         FileError: the file cannot be made. In every case nothing is left open or behind.
     """
     with ExitStack() as undo:
-        handle = LiveHandle(interface, index)
+        handle, links = open_tap(interface, tap)
         undo.callback(handle.close)
+        if links is not None:
+            undo.callback(links.close)
         program = handle.compile(expression)
         file = handle.create_file(path)
         undo.callback(file.discard)
         handle.listen(program)
         undo.pop_all()
-    return Ring(key, handle, file)
+    return Ring(key, handle, file, links)

@@ -70,10 +70,13 @@ class CaptureStorage:
         """Return the path of an endpoint's active file, with nothing in its place any more.
 
         The directory is made, and what it holds of an earlier run, or of an earlier ring of this
-        endpoint, gets its rotated name.
+        endpoint or of an earlier pod of its name, gets its rotated name. That is refused while the
+        file is being written, because rotating cuts off what looks torn.
         """
         path = self._path(record)
         name = _active_name(endpoint)
+        if name in _names_in_use(record):
+            raise DirectoryError(path / name, "is being written for another pod of this name")
         if record.capture.uid not in self._opened:
             async with self._directories:
                 await self._open(record, path, identity)
@@ -81,9 +84,8 @@ class CaptureStorage:
         return path / name
 
     async def _open(self, record: CaptureRecord, path: Path, identity: str) -> None:
-        in_use = {_active_name(each) for each in record.endpoints.values() if each.running}
         await asyncio.to_thread(open_directory, path, _state(record, identity))
-        await asyncio.to_thread(rotate_leftovers, path, except_for=in_use)
+        await asyncio.to_thread(rotate_leftovers, path, except_for=_names_in_use(record))
         self._opened.add(record.capture.uid)
         record.directory = str(path)
 
@@ -144,6 +146,10 @@ class CaptureStorage:
 
 def _active_name(endpoint: EndpointRecord) -> str:
     return render(CaptureFile(endpoint.pod, endpoint.key.interface))
+
+
+def _names_in_use(record: CaptureRecord) -> set[str]:
+    return {_active_name(each) for each in record.endpoints.values() if each.running}
 
 
 def _rotate_if_present(directory: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """The capture thread: owns the rings, reads whichever is ready, sleeps otherwise.
 
-One epoll over the rings' sockets, a descriptor for commands and the kernel's link notices. A ready
+One epoll over the rings' sockets, a descriptor for commands and the kernel's link notices: those of
+the node's network namespace, and those of each other one that a ring's interface is in. A ready
 ring gets one batch per round, so that none starves; an idle thread is woken by nothing. Only a
 ring that drains has a time limit: the kernel hands over a partly filled block within two block
 timeouts, and what has not come after four will not come.
@@ -13,17 +14,16 @@ import logging
 import math
 import os
 import select
-import socket
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
 from nodeagent.capture.commands import Commands, begin
 from nodeagent.capture.events import Counted, Ended, Event, WriteFailed
+from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.notices import Notices
 from nodeagent.capture.ring import Counters, Ring
 from nodeagent.libpcap.dump import DumpFile
@@ -34,8 +34,6 @@ from nodeagent.libpcap.program import Filter
 log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 4 * BLOCK_TIMEOUT_MS / 1000
-_RTMGRP_LINK = 1
-_NOTICE_BYTES = 65_536
 
 
 @dataclass(slots=True)
@@ -64,9 +62,8 @@ class CaptureThread:
         self._drains: dict[Ring, _Drain] = {}
         self._notices = Notices(lambda ring: tell(ring, Counted(ring.key)))
         self._commands = Commands()
-        self._links = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
-        self._links.bind((0, _RTMGRP_LINK))
-        self._links.setblocking(False)
+        self._links = LinkNotices()
+        self._links_of: dict[int, Ring] = {}  # by the descriptor of a ring's own link notices
         self._epoll = select.epoll()
         self._epoll.register(self._commands, select.EPOLLIN)
         self._epoll.register(self._links, select.EPOLLIN)
@@ -106,6 +103,8 @@ class CaptureThread:
                     self._commands.perform()
                 elif fd == self._links.fileno():
                     self._hear_of_links()
+                elif fd in self._links_of:
+                    self._hear_of_own_links(self._links_of[fd])
                 elif fd in self._rings:
                     ring = self._rings[fd]
                     self._guard(ring, partial(self._serve, ring, events))
@@ -120,15 +119,21 @@ class CaptureThread:
         return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
 
     def _hear_of_links(self) -> None:
-        # What happened is asked of the sockets, so that notices were lost (ENOBUFS) is as good.
-        with suppress(OSError):
-            self._links.recv(_NOTICE_BYTES)
+        self._links.take()
         for ring in list(self._rings.values()):
             self._guard(ring, partial(self._check_link, ring))
+
+    def _hear_of_own_links(self, ring: Ring) -> None:
+        assert ring.links is not None
+        ring.links.take()
+        self._guard(ring, partial(self._check_link, ring))
 
     def _add(self, ring: Ring, done: Future[None]) -> None:
         self._rings[ring.handle.fd] = ring
         self._epoll.register(ring.handle.fd, select.EPOLLIN)
+        if ring.links is not None:
+            self._links_of[ring.links.fileno()] = ring
+            self._epoll.register(ring.links, select.EPOLLIN)
         done.set_result(None)
         self._guard(ring, partial(self._check_link, ring))
 
@@ -181,6 +186,9 @@ class CaptureThread:
     def _forget(self, ring: Ring) -> None:
         del self._rings[ring.handle.fd]
         self._epoll.unregister(ring.handle.fd)
+        if ring.links is not None:
+            del self._links_of[ring.links.fileno()]
+            self._epoll.unregister(ring.links)
         self._notices.forget(ring)
         if ring.error is not None:
             self._tell(ring, Ended(ring.key, ring.error))

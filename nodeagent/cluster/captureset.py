@@ -5,7 +5,7 @@ under the same name in the same store, or lists of the same store that lacked th
 minutes. A server that cannot be had, an empty or a restored store prove nothing.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -77,10 +77,16 @@ class CaptureSet:
         self._known: dict[CaptureUID, _Known] = {}
         self._identity = ""
         self._is_synced = False
+        self._must_wait: Callable[[PacketCapture], bool] = lambda _: False
 
     @property
     def captures(self) -> tuple[PacketCapture, ...]:
         """The captures to act upon now."""
+        return tuple(each for each in self.understood if not self._must_wait(each))
+
+    @property
+    def understood(self) -> tuple[PacketCapture, ...]:
+        """The captures to act upon, now or later: see `hold_back`."""
         sightings = self._present.values()
         return tuple(each.capture for each in sightings if each.capture is not None)
 
@@ -112,6 +118,10 @@ class CaptureSet:
         """
         known = self._known.get(uid)
         return known.identity if known is not None else ""
+
+    def hold_back(self, must_wait: Callable[[PacketCapture], bool]) -> None:
+        """Leave captures out of `captures` for as long as this is true of them, asked each time."""
+        self._must_wait = must_wait
 
     def remember(self, uid: CaptureUID, *, identity: str) -> None:
         """Count an object as known from before, whose store had this identity."""

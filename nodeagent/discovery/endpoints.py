@@ -48,8 +48,51 @@ class EndpointPort:
 
 
 @dataclass(frozen=True, slots=True)
+class ProcessId:
+    """A process that cannot be mistaken for a later one of the same number.
+
+    `start_time` is in clock ticks since boot: field 22 of /proc/PID/stat, proc_pid_stat(5).
+    """
+
+    pid: int
+    start_time: int
+
+
+@dataclass(frozen=True, slots=True)
+class NamedTap:
+    """The interface of this name in the node's namespace, whichever that is: its source is trusted."""
+
+
+@dataclass(frozen=True, slots=True)
+class HostTap:
+    """The interface of this index in the node's namespace: its peer was seen to be in the pod."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PodTap:
+    """The interface of this index in the pod's own namespace.
+
+    That namespace is `/proc/PID/ns/net` of `process`, a file with the inode `namespace_inode`.
+    """
+
+    index: int
+    process: ProcessId
+    namespace_inode: int
+
+
+Tap = NamedTap | HostTap | PodTap
+BY_NAME: Final = NamedTap()
+
+
+@dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One interface of one pod; `labels` are those that selectors see."""
+    """One interface of one pod; `labels` are those that selectors see.
+
+    `tap` is where its packets are taken. `problem` says why it cannot be captured now; `interface`
+    may be empty then.
+    """
 
     namespace: str
     pod: str
@@ -57,6 +100,8 @@ class Endpoint:
     interface: str
     labels: Mapping[str, str] = field(default_factory=dict, hash=False)
     ports: tuple[EndpointPort, ...] = ()
+    tap: Tap = BY_NAME
+    problem: str = ""
 
     @property
     def named_ports(self) -> NamedPorts:

@@ -1,4 +1,4 @@
-"""The interfaces of this node's network namespace, as they are and as they change.
+"""The interfaces of a network namespace, as they are and as they change.
 
 rtnetlink(7): one socket both asks for all links and is told of changes, so that everything arrives
 in the order in which it was. Formats are pyroute2's; the socket is ours, because its own asyncio
@@ -8,6 +8,7 @@ transport keeps messages without bound and does not run on uvloop (0.9.7).
 import asyncio
 import errno
 import logging
+import os
 import socket
 from collections.abc import AsyncGenerator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -18,7 +19,7 @@ from typing import Final
 from pyroute2.netlink import NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE
 from pyroute2.netlink.exceptions import NetlinkError
 from pyroute2.netlink.rtnl import RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, RTMGRP_LINK
-from pyroute2.netlink.rtnl.ifinfmsg import IFF_UP, ifinfmsg
+from pyroute2.netlink.rtnl.ifinfmsg import IFF_LOOPBACK, IFF_UP, ifinfmsg
 from pyroute2.netlink.rtnl.marshal import MarshalRtnl
 
 log = logging.getLogger(__name__)
@@ -27,6 +28,9 @@ log = logging.getLogger(__name__)
 _RECEIVE_BYTES: Final = 2**20
 # The kernel fills at most 32 KiB with a part of a dump.
 _DATAGRAM_BYTES: Final = 2**16
+
+# What the kernel calls a namespace that has no number (NETNSA_NSID_NOT_ASSIGNED).
+NO_NAMESPACE: Final = -1
 
 
 class LinksError(Exception):
@@ -39,11 +43,18 @@ class LinksError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """An interface; one that was made anew under the same name has another index."""
+    """An interface; one that was made anew under the same name has another index.
+
+    `kind` is the driver's name for what it is ("veth"). `peer_namespace` is the number that this
+    network namespace has for the one of its other end, NO_NAMESPACE if that is this one too.
+    """
 
     name: str
     index: int
     up: bool
+    is_loopback: bool = False
+    kind: str = ""
+    peer_namespace: int = NO_NAMESPACE
 
 
 class Links:
@@ -73,15 +84,18 @@ class Links:
 
 
 @asynccontextmanager
-async def following_links() -> AsyncGenerator[Links]:
+async def following_links(kernel: socket.socket | None = None) -> AsyncGenerator[Links]:
     """Follow the links for as long as the block lasts; on entering they are known.
+
+    They are those of this process's network namespace, or of the one in which `kernel` was opened by
+    `open_links_socket`. It is closed when the block ends.
 
     Raises:
         LinksError: The kernel refuses.
     """
     links = Links()
-    with _open_socket() as kernel:
-        monitor = _Monitor(kernel, links)
+    with kernel or open_links_socket() as connection:
+        monitor = _Monitor(connection, links)
         await monitor.synchronize()
         async with asyncio.TaskGroup() as tasks:
             following = tasks.create_task(monitor.follow())
@@ -89,7 +103,8 @@ async def following_links() -> AsyncGenerator[Links]:
             following.cancel()
 
 
-def _open_socket() -> socket.socket:
+def open_links_socket() -> socket.socket:
+    """Open a socket that is told of links of this thread's network namespace. Raises LinksError."""
     flags = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
     try:
         kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | flags, socket.NETLINK_ROUTE)
@@ -181,5 +196,18 @@ class _Monitor:
             if kind == RTM_DELLINK:
                 table.pop(index, None)
             elif kind == RTM_NEWLINK:
-                name: str = message.get("IFLA_IFNAME")
-                table[index] = Link(name, index, up=bool(message["flags"] & IFF_UP))
+                table[index] = read_link(message)
+
+
+def read_link(message: ifinfmsg) -> Link:
+    """Return the link of an RTM_NEWLINK."""
+    name: str | bytes = message.get("IFLA_IFNAME")
+    return Link(
+        # Names are bytes; what is no UTF-8 is left as it is.
+        name=os.fsdecode(name),
+        index=message["index"],
+        up=bool(message["flags"] & IFF_UP),
+        is_loopback=bool(message["flags"] & IFF_LOOPBACK),
+        kind=message.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") or "",
+        peer_namespace=message.get_attr("IFLA_LINK_NETNSID", NO_NAMESPACE),
+    )

@@ -63,6 +63,7 @@ struct sockaddr_ll {
 int getsockname(int fd, void *address, unsigned int *length);
 int bind(int fd, const void *address, unsigned int length);
 int setsockopt(int fd, int level, int name, const void *value, unsigned int length);
+int setns(int fd, int kind);
 """)
 
 

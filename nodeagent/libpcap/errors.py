@@ -25,8 +25,12 @@ class InterfaceGoneError(CaptureError):
     """The interface was there and was removed, or moved to another network namespace."""
 
 
+class NamespaceGoneError(CaptureError):
+    """The pod's network namespace is not found where it was proven to be."""
+
+
 class CapturePermissionError(CaptureError):
-    """The process lacks CAP_NET_RAW."""
+    """The process lacks CAP_NET_RAW, or those that lead into a pod's network namespace."""
 
 
 class LinkTypeError(CaptureError):

@@ -15,6 +15,10 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
   socket's address become -1, and of that the socket says nothing. libpcap's own check goes by
   the name from the beginning, so it takes a renamed interface for a vanished one: it is avoided
   by reading only when a block is ready.
+* A packet socket stays in the network namespace it was made in, and answers from there. libpcap
+  makes its sockets, and looks up the name, in `pcap_create` and `pcap_activate` only: a handle is
+  opened by a thread in the interface's namespace, and used by any. (A promiscuous one would not do:
+  for that `pcap_stats` reads /sys/class/net, which is the node's.)
 """
 
 import os
@@ -226,6 +230,8 @@ class LiveHandle:
         if status < 0:
             message = self._message() or text_of(live_lib.pcap_statustostr(status))
             kind = _ACTIVATION_ERRORS.get(status, CaptureError)
+            if kind is CapturePermissionError:
+                message = f"{message} (it takes the capability NET_RAW)"
             raise kind(self.interface, "activate", message)
         if live_lib.pcap_datalink(handle) != ETHERNET:
             raise LinkTypeError(self.interface, "activate", "not an Ethernet interface")

@@ -9,6 +9,7 @@ import pytest
 
 from nodeagent.capture.engine import Engine, open_engine
 from nodeagent.capture.events import Event
+from tests.node.loop import Agent, running_loop
 from tests.support.netns import Pod, open_pod
 
 _Kind = TypeVar("_Kind", bound=Event)
@@ -62,3 +63,9 @@ async def capture() -> AsyncIterator[Capture]:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     return tmp_path / "pod_eth0.pcap"
+
+
+@pytest.fixture
+async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
+    async with running_loop(tmp_path / "pcap") as made:
+        yield made

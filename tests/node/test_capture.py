@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from nodeagent.capture.events import Counted, FirstPacket
+from nodeagent.discovery.endpoints import HostTap
 from nodeagent.libpcap.errors import FilterError, InterfaceDownError, InterfaceNotFoundError
 from tests.node.conftest import Capture, files_beside
 from tests.support.netns import NOISE_PORT, PORT, Pod, frame, ip, tagged
@@ -221,7 +222,7 @@ async def test_an_interface_under_another_index_is_not_the_one_that_was_meant(
 ):
     with pytest.raises(InterfaceNotFoundError):
         await capture.engine.start(
-            "a", interface=pod.interface, expression=None, path=path, index=pod.index() + 1
+            "a", interface=pod.interface, expression=None, path=path, tap=HostTap(pod.index() + 1)
         )
 
     assert files_beside(path) == []

@@ -53,7 +53,9 @@ def index_of(name):
 def test_what_is_there_is_known_at_once(run, pair):
     async def scenario():
         async with following_links() as links:
-            assert links.current[pair[0]] == Link(pair[0], index_of(pair[0]), up=False)
+            assert links.current[pair[0]] == Link(
+                pair[0], index_of(pair[0]), up=False, kind="veth"
+            )
             assert links.current["lo"].index == 1
             assert await anext(links) == links.current
 

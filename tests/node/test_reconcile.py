@@ -2,133 +2,11 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable
-from contextlib import AsyncExitStack
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import timedelta
 
-import pytest
-
-from apiserver.agentapi import CaptureReport, EndpointReport
-from apiserver.jsontypes import JsonObject
-from apiserver.resource.codec import decode_capture
-from apiserver.resource.types import CaptureUID
-from nodeagent.capture.engine import Engine, open_engine
-from nodeagent.capture.events import Event
-from nodeagent.capture.storage import CaptureStorage
-from nodeagent.cluster.captureset import CaptureSet, Sighting
-from nodeagent.discovery.endpoints import Endpoint
-from nodeagent.discovery.links import Link
-from nodeagent.reconcile import Reconciler
+from tests.node.loop import capture, endpoint, running_loop
 from tests.support.netns import PORT, ip
 from tests.support.tcpdump import read_numbers
-
-START = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
-
-
-class Reported:
-    """What the server would have been told, newest last, and waiting for it."""
-
-    def __init__(self) -> None:
-        self.newest: dict[str, CaptureReport] = {}
-        self.on_put: Callable[[], None] = lambda: None
-        self._news = asyncio.Event()
-
-    def put(self, report: CaptureReport) -> None:
-        self.newest[report.uid] = report
-        self._news.set()
-        self.on_put()
-
-    def forget(self, uid: str) -> None:
-        self.newest.pop(uid, None)
-        self._news.set()
-
-    async def until(self, condition: Callable[["Reported"], bool]) -> None:
-        async with asyncio.timeout(10):
-            while not condition(self):
-                self._news.clear()
-                await self._news.wait()
-
-    def endpoint(self, uid: str = "u1") -> EndpointReport:
-        (endpoint,) = self.newest[uid].endpoints
-        return endpoint
-
-    async def until_state(self, state: str, uid: str = "u1") -> EndpointReport:
-        def reached(reported: "Reported") -> bool:
-            report = reported.newest.get(uid)
-            return bool(report and report.endpoints and report.endpoints[0].state == state)
-
-        await self.until(reached)
-        return self.endpoint(uid)
-
-
-class Agent:
-    """A reconciler whose inputs the test sets."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.now = START
-        self.captures = CaptureSet()
-        self.reported = Reported()
-        self.reconciler: Reconciler
-        self.engine: Engine
-
-    def apply(self, *captures: JsonObject) -> None:
-        """Let the server have exactly these captures."""
-        decoded = [decode_capture(each) for each in captures]
-        seen = [Sighting(each.namespace, each.name, each.uid, each, "") for each in decoded]
-        self.captures.replace(seen, identity="store", now=0.0)
-        self.reconciler.wake()
-
-    def hear(self, event: Event) -> None:
-        self.reconciler.hear(event)
-
-    def delete(self, uid: str) -> None:
-        self.captures.delete(CaptureUID(uid))
-        self.reconciler.wake()
-
-    def set_pods(self, *pods) -> None:
-        self.reconciler.set_links(
-            {pod.interface: Link(pod.interface, pod.index(), up=True) for pod in pods}
-        )
-        self.reconciler.set_endpoints(tuple(endpoint(pod.interface) for pod in pods))
-
-    def file(self, interface: str) -> Path:
-        return self.root / "shop" / "http" / f"web_{interface}.pcap"
-
-
-def endpoint(interface: str, **labels: str) -> Endpoint:
-    return Endpoint(
-        namespace="shop",
-        pod="web",
-        pod_uid="uid-web",
-        interface=interface,
-        labels=labels or {"app": "web"},
-        ports=(),
-    )
-
-
-def capture(uid="u1", generation=1, **spec):
-    metadata = {"namespace": "shop", "name": "http", "uid": uid, "generation": generation}
-    return {"metadata": metadata, "spec": spec}
-
-
-@pytest.fixture
-async def agent(tmp_path):
-    made = Agent(tmp_path / "pcap")
-    async with AsyncExitStack() as stack:
-        made.engine = engine = await stack.enter_async_context(open_engine(made.hear))
-        tasks = await stack.enter_async_context(asyncio.TaskGroup())
-        made.reconciler = Reconciler(
-            engine,
-            CaptureStorage(made.root),
-            made.captures,
-            made.reported,
-            clock=lambda: made.now,
-        )
-        running = tasks.create_task(made.reconciler.run())
-        yield made
-        running.cancel()
 
 
 async def test_a_selected_pod_is_captured_from_waiting_to_its_first_packet(agent, pod):
@@ -345,22 +223,10 @@ async def test_a_new_run_of_the_agent_knows_what_the_last_one_counted(agent, pod
     await agent.reported.until_state("Capturing")
     await agent.reconciler.stop_all()
 
-    again, reported = Agent(agent.root), Reported()
-    async with open_engine(again.hear) as engine:
-        again.reported = reported
-        again.reconciler = Reconciler(
-            engine,
-            CaptureStorage(again.root),
-            again.captures,
-            reported,
-            clock=lambda: START,
-        )
-        async with asyncio.TaskGroup() as tasks:
-            running = tasks.create_task(again.reconciler.run())
-            again.set_pods(pod)
-            again.apply(capture())
-            told = await reported.until_state("Capturing")
-            running.cancel()
+    async with running_loop(agent.root) as again:
+        again.set_pods(pod)
+        again.apply(capture())
+        told = await again.reported.until_state("Capturing")
 
     assert told.packets == 10
     assert len(list(agent.file(pod.interface).parent.glob("*.pcap"))) == 2

@@ -2,9 +2,11 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.config import parse_config
+from apiserver.serving.tls import TLSFiles
+from nodeagent.config import ConfigError, InCluster, Standalone, parse_config
+from nodeagent.discovery.pods import TapSide
 
-NEEDED = [
+ALONE = [
     "--node-name=n1",
     "--kubeconfig=k",
     "--workloads=w",
@@ -12,6 +14,13 @@ NEEDED = [
     "--tls-private-key-file=k",
     "--client-ca-file=a",
 ]
+POD = {"NODE_NAME": "n1", "POD_NAMESPACE": "packetcapture"}
+
+
+def problems_of(arguments, environment=POD):
+    with pytest.raises(ConfigError) as raised:
+        parse_config(arguments, environment)
+    return list(raised.value.problems)
 
 
 @pytest.mark.parametrize(
@@ -26,4 +35,103 @@ NEEDED = [
     ],
 )
 def test_the_capture_directory_is_felixs_if_nothing_else_is_said(arguments, environment, expected):
-    assert parse_config([*NEEDED, *arguments], environment).capture_dir == Path(expected)
+    assert parse_config([*ALONE, *arguments], environment).capture_dir == Path(expected)
+
+
+def test_in_a_pod_the_environment_says_enough():
+    config = parse_config([], POD)
+
+    assert config.node_name == "n1"
+    assert config.mode == InCluster(
+        kubeconfig=None,
+        namespace="packetcapture",
+        cgroup_root=Path("/sys/fs/cgroup"),
+        tap=TapSide.HOST,
+    )
+    assert (config.healthz_bind_address, config.healthz_port) == ("127.0.0.1", 0)
+
+
+def test_flags_win_over_the_environment():
+    flags = ["--node-name=n2", "--namespace=other", "--kubeconfig=k", "--cgroup-root=/c"]
+    config = parse_config([*flags, "--tap=pod"], POD)
+
+    assert config.node_name == "n2"
+    assert config.mode == InCluster(Path("k"), "other", Path("/c"), TapSide.POD)
+
+
+def test_with_a_workload_file_it_is_standalone():
+    config = parse_config(ALONE, {})
+
+    assert config.mode == Standalone(
+        Path("k"), Path("w"), TLSFiles(Path("c"), Path("k")), Path("a")
+    )
+
+
+def test_a_pods_environment_is_no_hindrance_to_standalone():
+    assert parse_config(ALONE, POD) == parse_config(ALONE, {})
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "expected"),
+    [
+        pytest.param(
+            [],
+            {},
+            [
+                "--node-name, or the environment variable NODE_NAME, is needed",
+                "--namespace, or the environment variable POD_NAMESPACE, is needed",
+            ],
+            id="nothing at all",
+        ),
+        pytest.param(
+            ["--workloads=w", "--client-ca-file=a"],
+            POD,
+            [
+                "--workloads needs --kubeconfig",
+                "--workloads needs --tls-cert-file",
+                "--workloads needs --tls-private-key-file",
+            ],
+            id="a part of standalone",
+        ),
+        pytest.param(
+            [*ALONE, "--namespace=x", "--cgroup-root=/c", "--tap=host"],
+            {},
+            [
+                "--namespace does not go with --workloads: it is for a cluster",
+                "--cgroup-root does not go with --workloads: it is for a cluster",
+                "--tap does not go with --workloads: it is for a cluster",
+            ],
+            id="standalone with flags for a cluster",
+        ),
+        pytest.param(
+            ["--tls-cert-file=c", "--client-ca-file=a"],
+            POD,
+            [
+                "--tls-cert-file works with --workloads only: in a cluster it comes from the API",
+                "--client-ca-file works with --workloads only: in a cluster it comes from the API",
+            ],
+            id="a cluster with flags for standalone",
+        ),
+        pytest.param(
+            ["--secure-port=70000", "--healthz-port=-1"],
+            POD,
+            [
+                "--secure-port must be a number from 0 to 65535",
+                "--healthz-port must be a number from 0 to 65535",
+            ],
+            id="ports that are none",
+        ),
+        pytest.param(
+            ["--secure-port=10349", "--healthz-port=10349"],
+            POD,
+            ["--secure-port and --healthz-port must not be the same"],
+            id="one port for both",
+        ),
+    ],
+)
+def test_all_that_cannot_work_is_said_at_once(arguments, environment, expected):
+    assert problems_of(arguments, environment) == expected
+
+
+def test_any_free_port_may_be_taken_without_probes():
+    assert parse_config(["--secure-port=0"], POD).secure_port == 0

@@ -152,3 +152,13 @@ def test_what_is_remembered_does_not_run(capture):
 
     (endpoint,) = capture.report().endpoints
     assert (endpoint.state, endpoint.packets) == ("Finished", 5)
+
+
+def test_a_pod_without_a_known_interface_is_forgotten_unless_it_is_still_wanted(capture):
+    unknown, still = (RingKey(CaptureUID("u1"), uid, "") for uid in ("uid-a", "uid-b"))
+    for key in (unknown, still, KEY):
+        capture.endpoint(key, "web")
+
+    capture.forget_unknown({still})
+
+    assert list(capture.endpoints) == [still, KEY]

@@ -1,0 +1,217 @@
+"""This node's endpoints from a cluster: its pods as the API tells of them, proven by the kernel.
+
+What the API says decides who is selected, and what the kernel says whose packets they are. While the
+API is away, pods stay what they were, and links and processes that go end their endpoints all the same.
+
+Whatever happens leads to one round that compares everything. What tells of what:
+
+* a pod, namespace or service account came, changed or went: watches of the API;
+* a link came, changed or went: rtnetlink. The runtime makes it before the sandbox's process;
+* a cgroup came, or a process was written into one: inotify (`cgroups`);
+* a sandbox's process ended: its pidfd.
+
+Nothing tells that a process has entered the namespace that the runtime made (runc's does so after it
+was put into the cgroup), or that one was cloned into a cgroup. So while a pod is without its process,
+it is looked for again, after pauses that double (`patience`).
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+
+from apiserver.upstream.client import Client
+from nodeagent.discovery.calico import DEFAULT_PREFIX, unexpected_names
+from nodeagent.discovery.cgroups import CgroupsError, CgroupTree, following_cgroups
+from nodeagent.discovery.endpoints import Endpoint
+from nodeagent.discovery.interiors import Interiors
+from nodeagent.discovery.links import Links, LinksError, following_links
+from nodeagent.discovery.patience import Patience
+from nodeagent.discovery.podset import PodSet
+from nodeagent.discovery.podwatch import PodWatch, Surroundings
+from nodeagent.discovery.processes import network_of_this_thread
+from nodeagent.discovery.proof import Proofs
+from nodeagent.discovery.prover import LabelledPods, Prover, TapSide
+from nodeagent.discovery.questions import open_questions
+from nodeagent.discovery.sandbox import SandboxSearch, WatchedSandbox
+
+__all__ = ["CgroupsError", "LinksError", "Pods", "Surroundings", "TapSide", "following_pods"]
+
+log = logging.getLogger(__name__)
+
+
+class Pods:
+    """The newest endpoints; iterating gives them once all is known, and again after each change.
+
+    A consumer that is slow misses states in between and never the last one.
+    """
+
+    def __init__(self, watch: PodWatch) -> None:
+        self.current: tuple[Endpoint, ...] = ()
+        # Whether the labels in `current` are with those of service accounts. Until then a selector
+        # that mentions any has to wait: of a label that is missing, `!=` is true.
+        self.has_account_labels = False
+        self._watch = watch
+        self._is_new = asyncio.Event()
+        self._is_published = False
+
+    def __aiter__(self) -> "Pods":
+        return self
+
+    async def __anext__(self) -> tuple[Endpoint, ...]:
+        await self._is_new.wait()
+        self._is_new.clear()
+        return self.current
+
+    def want_account_labels(self, wanted: bool) -> None:
+        """Have labels with those of service accounts from soon on, or without them."""
+        self._watch.want_accounts(wanted)
+        self.has_account_labels &= wanted
+
+    def publish(self, endpoints: tuple[Endpoint, ...], *, has_account_labels: bool) -> None:
+        """Have these from now on."""
+        news = endpoints, has_account_labels
+        if not self._is_published or news != (self.current, self.has_account_labels):
+            self._is_published = True
+            self.current, self.has_account_labels = news
+            self._is_new.set()
+
+
+@asynccontextmanager
+async def following_pods(
+    client: Client,
+    *,
+    node: str,
+    cgroup_root: Path,
+    tap: TapSide = TapSide.HOST,
+    interface_prefix: str = DEFAULT_PREFIX,
+    surroundings: Surroundings | None = None,
+) -> AsyncGenerator[Pods]:
+    """Follow the pods of `node`, on which this process runs, for as long as the block lasts.
+
+    `cgroup_root` is where the node has its cgroups mounted. `interface_prefix` is Calico's; that it
+    names a proven link otherwise than expected is logged, and nothing follows from it.
+
+    Raises:
+        CgroupsError: There are no cgroups at the root.
+        LinksError: The kernel does not tell of links. As a group, if that comes later.
+    """
+    around = surroundings or Surroundings()
+    async with (
+        following_cgroups(cgroup_root) as tree,
+        following_links() as links,
+        _proofs() as proofs,
+        asyncio.TaskGroup() as tasks,
+    ):
+        changed = asyncio.Event()
+        interiors = None
+        if tap is TapSide.POD:
+            interiors = Interiors(tasks, changed=changed.set, jitter=around.jitter)
+        podset = PodSet(node=node)
+        watch = PodWatch(client, podset, node=node, changed=changed.set, surroundings=around)
+        pods = Pods(watch)
+        patience = Patience(around.jitter, grace_seconds=around.grace_seconds)
+        prover = Prover(
+            SandboxSearch(tree, node_network=await asyncio.to_thread(network_of_this_thread)),
+            links,
+            proofs,
+            interiors=interiors,
+            patience=patience,
+            changed=changed.set,
+        )
+        names = _Names(interface_prefix)
+        rounds = _Rounds(podset, prover, pods, changed, names, clock=around.clock)
+        running = [
+            tasks.create_task(watch.run()),
+            tasks.create_task(_pass_on_links(links, changed)),
+            tasks.create_task(_pass_on_cgroups(tree, changed)),
+            tasks.create_task(rounds.run()),
+        ]
+        yield pods
+        for task in running:
+            task.cancel()
+        if interiors is not None:
+            interiors.keep({})
+
+
+@asynccontextmanager
+async def _proofs() -> AsyncGenerator[Proofs[WatchedSandbox]]:
+    with open_questions() as kernel, closing(Proofs[WatchedSandbox](kernel)) as proofs:
+        yield proofs
+
+
+async def _pass_on_links(links: Links, changed: asyncio.Event) -> None:
+    async for _ in links:
+        changed.set()
+
+
+async def _pass_on_cgroups(tree: CgroupTree, changed: asyncio.Event) -> None:
+    while True:
+        await tree.wait()
+        changed.set()
+
+
+class _Names:
+    """Tells once of each proven link that Calico would have named otherwise."""
+
+    def __init__(self, prefix: str) -> None:
+        self._prefix = prefix
+        self._told: set[tuple[str, str]] = set()
+
+    def check(self, endpoints: tuple[Endpoint, ...]) -> None:
+        """Compare the names; those of pods that are gone are forgotten."""
+        unexpected = {
+            (endpoint.pod_uid, endpoint.interface): (endpoint, expected)
+            for endpoint, expected in unexpected_names(endpoints, self._prefix)
+        }
+        for key in unexpected.keys() - self._told:
+            endpoint, expected = unexpected[key]
+            names = {"interface": endpoint.interface, "expected": expected}
+            log.warning("link is not named as Calico would", extra={"pod": endpoint.pod, **names})
+        self._told = set(unexpected)
+
+
+class _Rounds:
+    """Has everything compared whenever something changed or time has come, and published."""
+
+    def __init__(
+        self,
+        podset: PodSet,
+        prover: Prover,
+        pods: Pods,
+        changed: asyncio.Event,
+        names: _Names,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._podset = podset
+        self._prover = prover
+        self._pods = pods
+        self._changed = changed
+        self._names = names
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Go on for ever."""
+        while True:
+            self._changed.clear()
+            if self._podset.is_synced:
+                endpoints = await self._prover.find_endpoints(self._present, clock=self._clock)
+                self._names.check(endpoints)
+                self._pods.publish(endpoints, has_account_labels=self._podset.has_accounts)
+            try:
+                async with asyncio.timeout(self._delay()):
+                    await self._changed.wait()
+            except TimeoutError:
+                pass
+
+    def _present(self) -> LabelledPods:
+        pods = self._podset.pods(now=self._clock())
+        return {pod.uid: (pod, labels) for pod, labels in pods}
+
+    def _delay(self) -> float | None:
+        """Return the seconds until time alone changes something, None for never."""
+        now = self._clock()
+        moments = (self._prover.next_moment(now=now), self._podset.next_moment(now=now))
+        return min((each - now for each in moments if each is not None), default=None)

@@ -1,0 +1,283 @@
+"""Proofs against a kernel in which anything can happen between two questions."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+
+from nodeagent.discovery.endpoints import ProcessId
+from nodeagent.discovery.links import NO_NAMESPACE, Link
+from nodeagent.discovery.proof import Proofs
+
+
+@dataclass
+class Kernel:
+    """The namespaces of processes by their number, and links by index."""
+
+    namespaces: dict[int, int] = field(default_factory=dict)
+    links: dict[int, Link] = field(default_factory=dict)
+    # Called with the number of the question, before it is answered.
+    before: Callable[[int], None] = lambda _number: None
+    asked: int = 0
+
+    def namespace_of(self, pid):
+        self._ask()
+        return self.namespaces.get(pid)
+
+    def link(self, index):
+        self._ask()
+        return self.links.get(index)
+
+    def _ask(self):
+        self.asked += 1
+        self.before(self.asked)
+
+
+@dataclass(eq=False)
+class Witness:
+    """A process of a pod."""
+
+    process: ProcessId
+    network: int
+    is_alive: bool = True
+    is_closed: bool = False
+
+    def close(self):
+        assert not self.is_closed
+        self.is_closed = True
+
+
+def a_witness(pid, *, network=0):
+    return Witness(ProcessId(pid, 1), network or pid * 1000)
+
+
+def a_link(index, namespace, kind="veth"):
+    return Link(f"link{index}", index, up=True, kind=kind, peer_namespace=namespace)
+
+
+@pytest.fixture
+def kernel():
+    """Pod a has process 1 in namespace 7, b process 2 in 8; a link leads into each."""
+    links = {5: a_link(5, 7), 6: a_link(6, 8)}
+    return Kernel({1: 7, 2: 8}, links)
+
+
+@pytest.fixture
+def proofs(kernel):
+    return Proofs(kernel)
+
+
+def settle(proofs, links):
+    """One round with these links and no process to look for."""
+    proofs.review(("a", "b"), links)
+    proofs.settle(links.values())
+
+
+def proven(proofs, uid):
+    proof = proofs.find(uid)
+    return set(proof.links) if proof else set()
+
+
+def test_each_pod_has_the_links_whose_other_end_is_in_its_namespace(proofs, kernel):
+    assert proofs.offer({"a": a_witness(1), "b": a_witness(2)}) == {}
+
+    settle(proofs, kernel.links)
+
+    assert (proven(proofs, "a"), proven(proofs, "b")) == ({5}, {6})
+
+
+@pytest.mark.parametrize(
+    ("kind", "leads"),
+    [("veth", True), ("netkit", True), ("macvlan", False), ("ip6tnl", False), ("", False)],
+)
+def test_only_pairs_lead_into_pods(proofs, kernel, kind, leads):
+    kernel.links = {5: a_link(5, 7, kind)}
+    proofs.offer({"a": a_witness(1)})
+
+    settle(proofs, kernel.links)
+
+    assert bool(proven(proofs, "a")) is leads
+
+
+def test_links_without_a_number_are_nobodys(proofs, kernel):
+    kernel.namespaces[1] = NO_NAMESPACE
+    kernel.links = {5: a_link(5, NO_NAMESPACE)}
+    proofs.offer({"a": a_witness(1)})
+
+    settle(proofs, kernel.links)
+
+    assert proven(proofs, "a") == set()
+
+
+def test_a_number_used_again_while_the_old_link_is_still_known_leads_nowhere(proofs, kernel):
+    """What was told of link 6 is old: its pod is gone, and its number is now that of a."""
+    stale = {6: a_link(6, 7)}
+    kernel.links = {6: a_link(6, NO_NAMESPACE)}
+    proofs.offer({"a": a_witness(1)})
+
+    settle(proofs, stale)
+
+    assert proven(proofs, "a") == set()
+
+
+@pytest.mark.parametrize("question", [1, 2, 3])
+def test_a_process_that_ends_between_any_two_questions_proves_nothing(proofs, kernel, question):
+    """Its namespace goes with it, and the number may be another pod's at once."""
+    witness = a_witness(1)
+
+    def end(number):
+        if number == question:
+            witness.is_alive = False
+            kernel.namespaces.pop(1)
+
+    kernel.before = end
+    proofs.offer({"a": witness})
+
+    settle(proofs, kernel.links)
+
+    assert proven(proofs, "a") == set()
+
+
+@pytest.mark.parametrize("question", [2, 3])
+def test_a_pid_used_again_between_two_questions_proves_nothing(proofs, kernel, question):
+    """The new process is where the link leads: only the old one's end tells."""
+    witness = a_witness(1)
+
+    def reuse(number):
+        if number == question:
+            witness.is_alive = False
+
+    kernel.before = reuse
+    proofs.offer({"a": witness})
+
+    settle(proofs, kernel.links)
+
+    assert proven(proofs, "a") == set()
+
+
+@pytest.mark.parametrize("question", [2, 3])
+def test_a_process_that_goes_elsewhere_between_two_questions_proves_nothing(
+    proofs, kernel, question
+):
+    def move(number):
+        if number == question:
+            kernel.namespaces[1] = 8
+
+    kernel.before = move
+    proofs.offer({"a": a_witness(1)})
+
+    settle(proofs, {5: a_link(5, 7)})
+
+    assert proven(proofs, "a") == set()
+
+
+def test_a_process_that_goes_elsewhere_later_takes_no_links_there(proofs, kernel):
+    proofs.offer({"a": a_witness(1)})
+    settle(proofs, {5: kernel.links[5]})
+
+    kernel.namespaces[1] = 8
+    settle(proofs, kernel.links)
+
+    assert proven(proofs, "a") == {5}
+
+
+def test_a_link_that_leads_elsewhere_by_now_is_dropped(proofs, kernel):
+    proofs.offer({"a": a_witness(1), "b": a_witness(2)})
+    settle(proofs, kernel.links)
+
+    kernel.links[5] = a_link(5, 8)
+    settle(proofs, kernel.links)
+
+    assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), {5, 6})
+
+
+def test_a_link_outlives_the_process_but_no_link_is_added_without_one(proofs, kernel):
+    witness = a_witness(1)
+    proofs.offer({"a": witness})
+    settle(proofs, {5: kernel.links[5]})
+
+    witness.is_alive = False
+    kernel.links[9] = a_link(9, 7)
+    settle(proofs, kernel.links)
+
+    assert proven(proofs, "a") == {5}
+    assert witness.is_closed
+
+
+def test_nothing_is_left_when_process_and_links_are_gone(proofs, kernel):
+    witness = a_witness(1)
+    proofs.offer({"a": witness})
+    settle(proofs, kernel.links)
+
+    witness.is_alive = False
+    settle(proofs, {})
+
+    assert proofs.find("a") is None
+
+
+def test_another_process_of_the_same_network_carries_on(proofs, kernel):
+    first, second = a_witness(1), a_witness(3, network=1000)
+    proofs.offer({"a": first})
+    settle(proofs, {5: kernel.links[5]})
+    first.is_alive = False
+    settle(proofs, {5: kernel.links[5]})
+
+    kernel.namespaces[3] = 7
+    kernel.links[9] = a_link(9, 7)
+    assert proofs.offer({"a": second}) == {}
+    settle(proofs, {5: kernel.links[5], 9: kernel.links[9]})
+
+    assert proven(proofs, "a") == {5, 9}
+
+
+def test_a_process_elsewhere_does_not_carry_on_while_the_pods_link_is_there(proofs, kernel):
+    first, astray = a_witness(1), a_witness(3)
+    proofs.offer({"a": first})
+    settle(proofs, {5: kernel.links[5]})
+    first.is_alive = False
+    settle(proofs, {5: kernel.links[5]})
+
+    refused = proofs.offer({"a": astray})
+
+    assert "another network namespace" in refused["a"]
+    assert astray.is_closed
+    assert proven(proofs, "a") == {5}
+
+
+def test_a_namespace_that_a_pod_has_is_not_given_to_another(proofs, kernel):
+    proofs.offer({"a": a_witness(1)})
+    settle(proofs, kernel.links)
+    intruder = a_witness(3, network=1000)
+
+    refused = proofs.offer({"b": intruder})
+
+    assert refused.keys() == {"b"}
+    assert intruder.is_closed
+    assert proven(proofs, "a") == {5}
+
+
+def test_of_two_that_claim_one_namespace_at_once_neither_gets_it(proofs):
+    claims = {"a": a_witness(1), "b": a_witness(2, network=1000)}
+
+    assert proofs.offer(claims).keys() == {"a", "b"}
+    assert (proofs.find("a"), proofs.find("b")) == (None, None)
+
+
+def test_the_proofs_of_pods_that_are_gone_are_let_go(proofs, kernel):
+    witness = a_witness(1)
+    proofs.offer({"a": witness})
+    settle(proofs, kernel.links)
+
+    proofs.review(("b",), kernel.links)
+
+    assert proofs.find("a") is None
+    assert witness.is_closed
+
+
+def test_closing_lets_go_of_every_process(proofs):
+    witnesses = [a_witness(1), a_witness(2)]
+    proofs.offer(dict(zip("ab", witnesses, strict=True)))
+
+    proofs.close()
+
+    assert all(each.is_closed for each in witnesses)
