@@ -2,7 +2,7 @@
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo run test verify update cover bench setup lock clean
+.PHONY: demo run cluster cluster-down cluster-tools test verify update cover bench setup lock clean
 
 demo: setup            ## the main job by itself: a capture from `kubectl create` to decoded packets
 	@$(BIN)/python -m tests.demo
@@ -37,6 +37,15 @@ setup: .venv/installed .tools/installed
 
 .venv/installed: requirements/build.txt requirements/dev.txt
 	@tests/tools/venv
+
+cluster: setup cluster-tools ## a Kubernetes cluster with the product and two workloads, in the background
+	@$(BIN)/python -m tests.cluster up
+
+cluster-down: setup    ## end it
+	@$(BIN)/python -m tests.cluster down
+
+cluster-tools: | .venv/installed
+	@tests/tools/cluster
 
 .tools/installed: tests/tools/kubernetes/go.mod | .venv/installed
 	@tests/tools/kubectl
