@@ -5,6 +5,7 @@ from itertools import count
 
 import pytest
 
+from apiserver.cluster.namespaces import EveryNamespace
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.registry.admission import Admission
 from apiserver.registry.packetcaptures import PacketCaptureStrategy
@@ -44,6 +45,7 @@ def registry(store):
     strategy = PacketCaptureStrategy(FilterCompiler())
     admission = Admission(
         strategy,
+        namespaces=EveryNamespace(),
         clock=lambda: NOW,
         new_uid=lambda: f"uid-{next(uids)}",
         new_suffix=lambda: f"{next(suffixes):05}",
