@@ -128,9 +128,7 @@ def test_what_the_server_may_do_in_its_namespace(installed):
 
     assert _verbs(rules, "pods") == _on("get list watch")
     assert _verbs(rules, "secrets") == _on("create") | _on(keeping, "packetcapture-ca")
-    assert _verbs(rules, "configmaps") == (
-        _on("create") | _on(keeping, "packetcapture-trust") | _on(keeping, "packetcapture-state")
-    )
+    assert _verbs(rules, "configmaps") == _on("create") | _on(keeping, "packetcapture-trust")
 
 
 def test_no_rule_has_a_wildcard(installed):
