@@ -20,7 +20,7 @@ from nodeagent.capture.plan import Phase, Plan, Planned, RingKey, make_plan
 from nodeagent.capture.records import CaptureRecord, EndpointRecord
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.cluster.captures import CaptureSet
-from nodeagent.discovery.endpoints import Endpoint
+from nodeagent.discovery.endpoints import Endpoint, is_same_link
 from nodeagent.discovery.links import Link
 from nodeagent.files.directory import DirectoryError
 from nodeagent.libpcap.errors import CaptureError, FileError
@@ -244,7 +244,7 @@ class Reconciler:
     async def _keep_running(
         self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
     ) -> None:
-        if endpoint.running and endpoint.tap != planned.tap:
+        if endpoint.running and not is_same_link(endpoint.tap, planned.tap):
             # What the ring is on may be another pod's by now.
             await self._stop(endpoint)
         if endpoint.running and endpoint.filter == planned.filter:

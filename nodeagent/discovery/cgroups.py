@@ -48,7 +48,7 @@ _CONFUSING: Final = Mask.Q_OVERFLOW | Mask.MOVED_FROM | Mask.MOVED_TO
 
 
 class CgroupsError(Exception):
-    """There are no cgroups under the root."""
+    """There are no cgroups under the root, or they cannot be watched."""
 
     def __init__(self, root: Path, reason: str) -> None:
         super().__init__(f"{root}: {reason}")
@@ -184,14 +184,23 @@ async def following_cgroups(root: Path) -> AsyncGenerator[CgroupTree]:
     """Follow the cgroups below the mount at `root` for as long as the block lasts.
 
     Raises:
-        CgroupsError: There are none.
+        CgroupsError: There are none, or they cannot be watched.
     """
     hierarchy = await asyncio.to_thread(_find_hierarchy, root)
-    with Inotify(sync_timeout=0) as inotify:
-        os.set_blocking(inotify.fd, False)
+    with _open_inotify(root) as inotify:
         tree = CgroupTree(hierarchy, inotify)
         await asyncio.to_thread(tree.read)
         yield tree
+
+
+def _open_inotify(root: Path) -> Inotify:
+    try:
+        inotify = Inotify(sync_timeout=0)
+    except OSError as error:
+        reason = "no watch is to be had: raise fs.inotify.max_user_instances"
+        raise CgroupsError(root, reason) from error
+    os.set_blocking(inotify.fd, False)
+    return inotify
 
 
 def _find_hierarchy(root: Path) -> Path:

@@ -86,6 +86,16 @@ Tap = NamedTap | HostTap | PodTap
 BY_NAME: Final = NamedTap()
 
 
+def is_same_link(one: Tap, other: Tap) -> bool:
+    """Say whether two taps are of one link, whichever process of the pod leads to it.
+
+    For a tap that is in use: its socket keeps the namespace, and with it the inode's meaning.
+    """
+    if isinstance(one, PodTap) and isinstance(other, PodTap):
+        return (one.index, one.namespace_inode) == (other.index, other.namespace_inode)
+    return one == other
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One interface of one pod; `labels` are those that selectors see.

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import Final
 
 from nodeagent.discovery.endpoints import Endpoint, HostTap, PodTap, ProcessId
 from nodeagent.discovery.links import Link
 from nodeagent.discovery.pod import Pod
+
+# A ring takes memory and a thread; a pod that may make interfaces can make any number of them.
+MAX_INTERFACES: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,19 +32,25 @@ def host_endpoints(
 def interior_endpoints(
     pod: Pod, labels: Mapping[str, str], interior: Interior
 ) -> Iterator[Endpoint]:
-    """Yield an endpoint for each interface that the pod itself has up.
+    """Yield an endpoint for each interface that the pod itself has up, and one for what is too much.
 
-    Those that are down are left out: the kernel gives each namespace some tunnels that way. A name
-    that is no plain text is the pod's doing, and would be a part of files' names.
+    Those that are down are left out: the kernel gives each namespace some tunnels that way. How many
+    there are, and how they are called, may be the pod's own doing.
     """
-    for link in interior.links:
-        if link.is_loopback or not link.up:
-            continue
+    present = sorted(
+        (link for link in interior.links if link.up and not link.is_loopback),
+        key=lambda link: link.index,
+    )
+    # Names become parts of files' names, and are shown in terminals.
+    usable = [link for link in present if link.name.isascii() and link.name.isprintable()]
+    for link in usable[:MAX_INTERFACES]:
         tap = PodTap(link.index, interior.process, interior.inode)
-        if link.name.isascii() and link.name.isprintable():
-            yield replace(_blank(pod, labels), interface=link.name, tap=tap)
-        else:
-            yield problem_endpoint(pod, labels, "the pod has an interface whose name is no text")
+        yield replace(_blank(pod, labels), interface=link.name, tap=tap)
+    if len(usable) < len(present):
+        yield problem_endpoint(pod, labels, "the pod has an interface whose name is no plain text")
+    elif len(usable) > MAX_INTERFACES:
+        problem = f"the pod has more than {MAX_INTERFACES} interfaces: the newer ones are left out"
+        yield problem_endpoint(pod, labels, problem)
 
 
 def problem_endpoint(pod: Pod, labels: Mapping[str, str], problem: str) -> Endpoint:

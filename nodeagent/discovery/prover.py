@@ -57,19 +57,17 @@ class Prover:
         self, pods: Callable[[], LabelledPods], *, clock: Callable[[], float]
     ) -> tuple[Endpoint, ...]:
         """Return the endpoints of the pods as they are when it returns."""
+        reasons: dict[str, str] = {}
         self._review(pods())
-        reasons, sandboxes = await asyncio.to_thread(self._search.look, self._missing(pods()))
-        watched = {
-            uid: WatchedSandbox(sandbox, ended=self._changed) for uid, sandbox in sandboxes.items()
-        }
-        reasons |= self._proofs.offer(watched)
-        # Much may have changed meanwhile; from here on nothing does.
-        present = pods()
-        self._review(present)
+        # A process that ends during the search is searched for again: another may carry on at once.
+        while missing := self._missing(pods(), reasons):
+            reasons |= await self._search_for(missing)
+            self._review(pods())
+        # From here on nothing is waited for, so that it all holds at one time.
         self._proofs.settle(self._links.current.values())
         if self._interiors is not None:
             self._interiors.keep(self._proofs.sandboxes())
-        return tuple(self._describe(present, reasons, now=clock()))
+        return tuple(self._describe(pods(), reasons, now=clock()))
 
     def next_moment(self, *, now: float) -> float | None:
         """Return when time alone makes another round worth while (monotonic seconds); None: never."""
@@ -79,10 +77,18 @@ class Prover:
         links = {link.index: link for link in self._links.current.values()}
         self._proofs.review(pods, links)
 
-    def _missing(self, pods: LabelledPods) -> dict[str, str]:
-        """Return the pods without a process, each with the uid that its cgroup has."""
-        found = self._proofs.sandboxes()
-        return {uid: pod.cgroup_uid for uid, (pod, _) in pods.items() if uid not in found}
+    def _missing(self, pods: LabelledPods, reasons: Mapping[str, str]) -> dict[str, str]:
+        """Return the pods that have no process for no known reason, with the uids of their cgroups."""
+        known = self._proofs.sandboxes().keys() | reasons.keys()
+        return {uid: pod.cgroup_uid for uid, (pod, _) in pods.items() if uid not in known}
+
+    async def _search_for(self, missing: Mapping[str, str]) -> dict[str, str]:
+        """Look for the processes of pods; return why some of them have none."""
+        reasons, sandboxes = await asyncio.to_thread(self._search.look, missing)
+        watched = {
+            uid: WatchedSandbox(sandbox, ended=self._changed) for uid, sandbox in sandboxes.items()
+        }
+        return {**reasons, **self._proofs.offer(watched)}
 
     def _describe(
         self, pods: LabelledPods, reasons: Mapping[str, str], *, now: float

@@ -184,7 +184,13 @@ def test_the_kernels_own_cgroups_are_followed(processes, path):
     uid = UID[:-8] + secrets.token_hex(4)
     pod = hierarchy / path / f"pod{uid}"
     sandbox = processes.start_sandbox()
-    created = [each for each in (pod, *pod.parents) if not each.exists()]
+    created = [each for each in (pod / "sandbox", pod, *pod.parents) if not each.exists()]
+
+    def remove():
+        sandbox.end()
+        for directory in created:
+            if directory.exists():
+                directory.rmdir()
 
     async def scenario():
         async with following_cgroups(Path("/sys/fs/cgroup")) as tree:
@@ -196,12 +202,13 @@ def test_the_kernels_own_cgroups_are_followed(processes, path):
             found = find_sandbox(pod, node_network=network_of_this_thread())
             assert found[0] == sandbox.identify()
 
-            sandbox.end()
-            for directory in (pod / "sandbox", *created):
-                directory.rmdir()
+            remove()
             await until(tree, uid, 0)
 
-    asyncio.run(scenario())
+    try:
+        asyncio.run(scenario())
+    finally:
+        remove()
 
 
 # What is in a cgroup.

@@ -59,13 +59,14 @@ async def prove(directory):
             proofs.settle(links.current.values())
         proof = proofs.find("a")
         assert proof is not None
+        found = list(proof.links)
         try:
             async with following_links_inside(held):
                 pass
         except NamespaceError as error:
             inside = str(error)
         proofs.close()
-    return {"links": list(proof.links), "inside": inside}
+    return {"links": found, "inside": inside}
 
 
 async def test_the_links_inside_are_those_of_the_namespace(processes, tmp_path):

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from apiserver.agentapi import EndpointReport
-from nodeagent.discovery.endpoints import HostTap
+from nodeagent.discovery.endpoints import HostTap, ProcessId
 from nodeagent.discovery.links import Link
 from tests.node.loop import Agent, capture, endpoint
 from tests.node.podside import Inhabitant, inhabited, open_second_link, send_to_pod
@@ -130,6 +130,22 @@ async def test_a_proof_of_another_namespace_begins_a_new_file_there(agent, inhab
     assert told["eth0"].packets == 20
     assert read_numbers(rotated) == list(range(10))
     assert read_numbers(active) == list(range(20, 30))
+
+
+async def test_a_proof_by_another_process_of_the_pod_changes_nothing(agent, inhabitant):
+    agent.reconciler.set_endpoints((pod_side(inhabitant),))
+    agent.apply(capture())
+    await until_states(agent, eth0="WaitingForTraffic")
+    await asyncio.to_thread(send_to_pod, inhabitant.pod.interface, range(10))
+    await until_states(agent, eth0="Capturing")
+
+    successor = replace(inhabitant.tap(), process=ProcessId(1, 1))
+    agent.reconciler.set_endpoints((endpoint("eth0", tap=successor),))
+    await asyncio.to_thread(send_to_pod, inhabitant.pod.interface, range(10, 20))
+    agent.apply(capture(endTime="2026-01-02T15:00:00Z"))
+    await until_states(agent, eth0="Finished")
+
+    assert read_numbers(agent.file("eth0")) == list(range(20))
 
 
 async def test_a_link_that_was_made_anew_under_its_name_waits_for_its_proof(agent, pod):
