@@ -84,17 +84,6 @@ def new_authority(common_name: str, *, now: datetime, lifetime: timedelta) -> Ke
     """Make a self-signed CA that may sign leaf certificates only."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _subject(Identity(common_name))
-    usage = x509.KeyUsage(
-        digital_signature=True,
-        key_cert_sign=True,
-        crl_sign=True,
-        content_commitment=False,
-        key_encipherment=False,
-        data_encipherment=False,
-        key_agreement=False,
-        encipher_only=False,
-        decipher_only=False,
-    )
     public = key.public_key()
     certificate = (
         x509.CertificateBuilder(subject, subject, public)
@@ -102,7 +91,7 @@ def new_authority(common_name: str, *, now: datetime, lifetime: timedelta) -> Ke
         .not_valid_before(now - BACKDATING)
         .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage, critical=True)
+        .add_extension(_key_usage(signs_certificates=True), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
@@ -146,7 +135,7 @@ def read_certificates(pem: bytes) -> tuple[Certificate, ...]:
     try:
         return tuple(map(_read, x509.load_pem_x509_certificates(pem)))
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise PkiError(f"not certificates in PEM: {error}") from error
+        raise PkiError("not certificates in PEM") from error
 
 
 def read_keys(pem: bytes) -> dict[bytes, bytes]:
@@ -196,6 +185,7 @@ def _sign(authority: KeyPair, leaf: _Leaf, *, now: datetime, lifetime: timedelta
         .not_valid_before(now - BACKDATING)
         .not_valid_after(min(now + lifetime, signer.not_valid_after_utc))
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+        .add_extension(_key_usage(signs_certificates=False), critical=True)
         .add_extension(
             x509.AuthorityKeyIdentifier.from_issuer_public_key(signing_key.public_key()),
             critical=False,
@@ -205,6 +195,20 @@ def _sign(authority: KeyPair, leaf: _Leaf, *, now: datetime, lifetime: timedelta
     if names:
         builder = builder.add_extension(x509.SubjectAlternativeName(names), critical=False)
     return _pem(builder.sign(signing_key, hashes.SHA256()))
+
+
+def _key_usage(*, signs_certificates: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=True,
+        key_cert_sign=signs_certificates,
+        crl_sign=signs_certificates,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
+    )
 
 
 def _subject(identity: Identity) -> x509.Name:
@@ -281,7 +285,7 @@ def read_request(pem: bytes) -> CertificateRequest:
         names = _names(request)
         key = request.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise PkiError(f"not a certificate request in PEM: {error}") from error
+        raise PkiError("not a certificate request in PEM") from error
     if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)):
         raise PkiError("its key is not ECDSA with P-256, P-384 or P-521")
     return CertificateRequest(

@@ -8,6 +8,7 @@ from typing import Final
 from apiserver.cluster.casecret import AuthorityKeeper
 from apiserver.cluster.keeping import (
     REAL_TIME,
+    WAITS_FOR_CA,
     Keeper,
     Outcome,
     Timing,
@@ -62,7 +63,7 @@ class _Registration:
         found = await find(self._client, _PATH)
         authority = self._authority
         if authority is not None and authority.authorities.value is None:
-            return Outcome(problem="waits for the CA")
+            return WAITS_FOR_CA
         decision = await self._decide(found)
         if decision.document is not None and authority is not None:
             await authority.refresh()

@@ -68,10 +68,15 @@ class Authority:
 
 @dataclass(frozen=True, slots=True)
 class Authorities:
-    """What everybody needs to know: the CA that signs now, and all that are believed (PEM)."""
+    """What everybody needs to know: the CA that signs, until when, and all that are believed (PEM)."""
 
     signing: KeyPair
+    ends: datetime
     bundle: bytes
+
+    def can_sign(self, now: datetime) -> bool:
+        """Tell whether there still is time: where a broken Secret is not repaired, it runs out."""
+        return now < self.ends
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +153,7 @@ def in_force(known: tuple[Authority, ...], *, now: datetime) -> Authorities | No
     signing = next(announced, able[-1])
     return Authorities(
         signing=KeyPair(signing.certificate.pem, signing.key),
+        ends=signing.certificate.not_after,
         # One that is not valid yet is believed too: it is our clock that may be behind.
         bundle=b"".join(
             each.certificate.pem for each in known if now < each.certificate.not_after

@@ -57,20 +57,22 @@ class CertificateFiles(Keeper):
 
     async def follow(self) -> None:
         """Wake whenever something changes in the directories of the files, for ever."""
-        with Inotify(sync_timeout=0) as inotify:
-            os.set_blocking(inotify.fd, False)
-            for directory in {self._files.certificate.parent, self._files.key.parent}:
-                try:
-                    inotify.add_watch(directory, _CHANGES)
-                except OSError as error:
-                    log.warning(
-                        "certificate files are not watched, and are read once a minute",
-                        extra={"directory": str(directory), "error": error.strerror},
-                    )
-            self.wake()
-            while True:
-                await inotify.get()
+        directories = {self._files.certificate.parent, self._files.key.parent}
+        try:
+            with Inotify(sync_timeout=0) as inotify:
+                os.set_blocking(inotify.fd, False)
+                for each in directories:
+                    inotify.add_watch(each, _CHANGES)
                 self.wake()
+                while True:
+                    await inotify.get()
+                    self.wake()
+        except OSError as error:
+            # A user has 128 inotify instances on a whole machine, unless told otherwise.
+            log.warning(
+                "certificate files are not watched, and are read once a minute",
+                extra={"thing": self.thing, "error": str(error)},
+            )
 
     def _take(self, pair: KeyPair, certificate: Certificate) -> None:
         if pair == self.pairs.value:

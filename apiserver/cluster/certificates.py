@@ -13,6 +13,7 @@ from apiserver.agentapi import SERVER_COMMON_NAME
 from apiserver.cluster.authority import Authorities, Lifetimes
 from apiserver.cluster.keeping import (
     REAL_TIME,
+    WAITS_FOR_CA,
     Keeper,
     Outcome,
     Timing,
@@ -85,8 +86,8 @@ class CertificateKeeper(Keeper):
     async def step(self) -> Outcome:
         """Issue a certificate where it is time to."""
         authorities = self._authorities.value
-        if authorities is None:
-            return Outcome(problem="waits for the CA")
+        if authorities is None or not authorities.can_sign(self._clock()):
+            return WAITS_FOR_CA
         now = self._clock()
         certificate = self._certificate
         if certificate is None or must_issue(certificate, authorities, now=now):

@@ -22,8 +22,10 @@ from apiserver.upstream.reflector import Collection, Sleep, reflecting
 
 log = logging.getLogger(__name__)
 
-# A sleeping process does not notice that the clock is set: no wait for a time of day is longer.
+# A sleeping process does not notice that the clock is set: no wait for a time of day is longer. Nor is
+# one shorter than this, so that a time that is over and cannot be helped does not keep us busy.
 LONGEST_WAIT_SECONDS: Final = 60.0
+SHORTEST_WAIT_SECONDS: Final = 0.5
 WAITING: Final = "not seen in the cluster yet"
 
 
@@ -33,18 +35,21 @@ class Outcome:
 
     `problem`: it cannot be used, and this is why and what to do. `warning`: it can be used, and
     something about it cannot be kept. With either, the step is tried again after a while; without,
-    after `recheck_seconds`, or when something changes.
+    after `recheck_seconds`, or when something changes. What `is_expected` needs nobody's attention.
     """
 
     problem: str = ""
     warning: str = ""
     recheck_seconds: float | None = None
+    is_expected: bool = False
 
     @property
     def is_fine(self) -> bool:
         """Tell whether there is nothing to say."""
         return not self.problem and not self.warning
 
+
+WAITS_FOR_CA: Final = Outcome(problem="waits for the CA", is_expected=True)
 
 Step: TypeAlias = Callable[[], Awaitable[Outcome]]
 
@@ -117,6 +122,10 @@ class Keeper:
             outcome = self._failed(error)
         except UpstreamError as error:
             outcome = self._failed(error)
+        except Exception:
+            # A fault of ours that one odd document brings to light must not end everything else.
+            log.exception("a step failed", extra={"thing": self.thing})
+            outcome = Outcome(problem="a fault in this program, which its log tells of")
         self._tell(outcome)
         if not outcome.is_fine:
             return self._backoff.next_delay(at_least=wanted)
@@ -136,7 +145,7 @@ class Keeper:
         self.state.replace(state)
         if outcome.is_fine:
             log.info("kept as it should be", extra={"thing": self.thing})
-        else:
+        elif not outcome.is_expected:
             log.warning("not as it should be", extra={"problem": state.problem or state.warning})
 
     def _sentence(self, text: str) -> str:
@@ -184,5 +193,5 @@ async def wake_on(keeper: Keeper, latest: Latest[T]) -> NoReturn:
 
 
 def seconds_until(due: datetime, now: datetime) -> float:
-    """Return how long to wait for a time of day: not below zero, and not for too long."""
-    return min(max((due - now).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)
+    """Return how long to wait for a time of day, within the bounds of all such waits."""
+    return min(max((due - now).total_seconds(), SHORTEST_WAIT_SECONDS), LONGEST_WAIT_SECONDS)

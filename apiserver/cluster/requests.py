@@ -20,6 +20,7 @@ NODE_NAME_KEY: Final = "authentication.kubernetes.io/node-name"
 POD_NAME_KEY: Final = "authentication.kubernetes.io/pod-name"
 POD_UID_KEY: Final = "authentication.kubernetes.io/pod-uid"
 
+_SERVICE_ACCOUNT: Final = "packetcapture-agent"
 # "key encipherment" is asked for out of habit; it means nothing for ECDSA and is not granted.
 _USAGES: Final = frozenset({"digital signature", "key encipherment", "server auth"})
 # How long a pod may take to be seen, as when this server has just started.
@@ -64,7 +65,7 @@ Verdict: TypeAlias = Sign | Refuse | Wait
 
 def agent_user(namespace: str) -> str:
     """Return the user name of the agents' ServiceAccount."""
-    return f"system:serviceaccount:{namespace}:packetcapture-agent"
+    return f"system:serviceaccount:{namespace}:{_SERVICE_ACCOUNT}"
 
 
 def judge(
@@ -73,11 +74,13 @@ def judge(
     """Decide about a CertificateSigningRequest; None where there is nothing to do about it."""
     spec, status = object_at(csr, "spec"), object_at(csr, "status")
     conditions = _condition_types(status)
+    user = text_at(spec, "username")
     is_settled = text_at(status, "certificate") or conditions & {"Denied", "Failed"}
-    if text_at(spec, "signerName") != AGENT_SIGNER or is_settled:
+    is_ours = text_at(spec, "signerName") == AGENT_SIGNER and not _is_anothers(user, namespace)
+    if is_settled or not is_ours:
         return None
     is_approved = "Approved" in conditions
-    if text_at(spec, "username") != agent_user(namespace):
+    if user != agent_user(namespace):
         return Refuse(f"only {agent_user(namespace)} gets certificates here", is_approved)
     node = _node_of(object_at(spec, "extra"), pods)
     if node is None and now < _made(csr) + _PATIENCE:
@@ -94,6 +97,15 @@ def judge(
         lifetime=_lifetime(spec),
         is_approved=is_approved,
     )
+
+
+def _is_anothers(user: str, namespace: str) -> bool:
+    """Tell whether it asks another installation: all have the same signer name."""
+    match user.split(":"):
+        case ["system", "serviceaccount", other, name]:
+            return other != namespace and name == _SERVICE_ACCOUNT
+        case _:
+            return False
 
 
 def _node_of(extra: JsonObject, pods: PodNodes | None) -> str | None:

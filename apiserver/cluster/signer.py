@@ -14,7 +14,15 @@ from typing import Final, assert_never
 
 from apiserver.agentapi import AGENT_SIGNER
 from apiserver.cluster.authority import Authorities, Lifetimes
-from apiserver.cluster.keeping import REAL_TIME, Keeper, Outcome, Timing, running, wake_on
+from apiserver.cluster.keeping import (
+    REAL_TIME,
+    WAITS_FOR_CA,
+    Keeper,
+    Outcome,
+    Timing,
+    running,
+    wake_on,
+)
 from apiserver.cluster.latest import Latest
 from apiserver.cluster.requests import PodNodes, Refuse, Sign, Wait, judge
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, object_at, text_at
@@ -67,8 +75,8 @@ class _Signer:
     async def step(self) -> Outcome:
         """Decide about everything that is there. Raises `UpstreamError`, and goes on with it later."""
         authorities = self._authorities.value
-        if authorities is None:
-            return Outcome(problem="waits for the CA")
+        if authorities is None or not authorities.can_sign(self._clock()):
+            return WAITS_FOR_CA
         waiting = ""
         for name, csr in list(self._pending.items()):
             if reason := await self._settle(csr, authorities):

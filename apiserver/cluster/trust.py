@@ -7,7 +7,16 @@ from contextlib import asynccontextmanager
 from apiserver.agentapi import TRUST_CONFIG_MAP, TRUST_KEY
 from apiserver.cluster.authority import tells
 from apiserver.cluster.casecret import AuthorityKeeper
-from apiserver.cluster.keeping import REAL_TIME, Keeper, Outcome, Timing, running, wake_on, watch
+from apiserver.cluster.keeping import (
+    REAL_TIME,
+    WAITS_FOR_CA,
+    Keeper,
+    Outcome,
+    Timing,
+    running,
+    wake_on,
+    watch,
+)
 from apiserver.cluster.objects import MANAGED_BY_US, find, put
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.serving.clock import Clock
@@ -35,7 +44,7 @@ class _Trust:
         found = await find(self._client, self._path)
         known = self._authority.authorities.value
         if known is None:
-            return Outcome(problem="waits for the CA")
+            return WAITS_FOR_CA
         if self._tells(found, known.bundle):
             return Outcome()
         known = await self._authority.refresh() or known

@@ -13,7 +13,7 @@ class FakeTime:
 
     def __init__(self, now: datetime = NOON) -> None:
         self.now = now
-        self._sleepers: list[tuple[datetime, asyncio.Event]] = []
+        self._sleepers: dict[asyncio.Event, datetime] = {}
         self._fell_asleep = asyncio.Event()
 
     @property
@@ -24,19 +24,23 @@ class FakeTime:
     async def sleep(self, seconds: float) -> None:
         """Wait until so much time was let pass."""
         woken = asyncio.Event()
-        self._sleepers.append((self.now + timedelta(seconds=seconds), woken))
+        self._sleepers[woken] = self.now + timedelta(seconds=seconds)
         self._fell_asleep.set()
-        await woken.wait()
+        try:
+            await woken.wait()
+        finally:
+            self._sleepers.pop(woken, None)
 
-    async def sleeping(self) -> None:
-        """Wait until somebody sleeps who was awake when time last passed."""
-        await self._fell_asleep.wait()
-        self._fell_asleep.clear()
-
-    def advance(self, passed: timedelta) -> None:
-        """Let time pass."""
+    async def advance(self, passed: timedelta, *, sleepers: int = 1) -> None:
+        """Let time pass once so many sleep: who is about to would sleep from then on."""
+        await self.asleep(sleepers)
         self.now += passed
-        due = [each for each in self._sleepers if each[0] <= self.now]
-        self._sleepers = [each for each in self._sleepers if each[0] > self.now]
-        for _, woken in due:
+        for woken in [each for each, due in self._sleepers.items() if due <= self.now]:
+            del self._sleepers[woken]
             woken.set()
+
+    async def asleep(self, sleepers: int = 1) -> None:
+        """Wait until so many sleep."""
+        while len(self._sleepers) < sleepers:
+            self._fell_asleep.clear()
+            await self._fell_asleep.wait()

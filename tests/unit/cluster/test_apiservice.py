@@ -81,7 +81,7 @@ async def test_a_new_authority_is_in_the_bundle_at_once(
         await fine(keeper)
         known = authority.authorities.value
 
-        time.advance(lifetimes.authority / 2)
+        await time.advance(lifetimes.authority / 2)
         newest = await authority.authorities.next_after(known)
         await cluster.until(PATH, lambda found: bundle_of(found) == newest.bundle)
 
@@ -127,7 +127,7 @@ async def test_an_installation_that_comes_back_is_registered_again(
         await until(keeper, lambda state: "being removed" in state.problem)
 
         await cluster.create(ROLES, {"metadata": {"name": "packetcapture-apiserver"}})
-        time.advance(timedelta(minutes=1))
+        await time.advance(timedelta(minutes=1), sleepers=2)
         await fine(keeper)
 
     owner = cluster.get(PATH)["metadata"]["ownerReferences"][0]

@@ -127,11 +127,11 @@ async def test_the_next_authority_is_published_long_before_it_signs(
         first = await authority.authorities.next_after(None)
         await fine(authority)
 
-        time.advance(lifetimes.authority / 2)
+        await time.advance(lifetimes.authority / 2)
         second = await authority.authorities.next_after(first)
-        time.advance(lifetimes.authority / 8)
+        await time.advance(lifetimes.authority / 8)
         third = await authority.authorities.next_after(second)
-        time.advance(lifetimes.authority * 3 / 8)
+        await time.advance(lifetimes.authority * 3 / 8)
         fourth = await authority.authorities.next_after(third)
 
     assert second.signing == first.signing
@@ -146,7 +146,7 @@ async def test_a_renewal_by_another_process_is_taken(api, keeping, open_another,
         first = await one.authorities.next_after(None)
         assert await other.authorities.next_after(None) == first
 
-        time.advance(lifetimes.authority / 2)
+        await time.advance(lifetimes.authority / 2, sleepers=2)
 
         second = await one.authorities.next_after(first)
         assert await other.authorities.next_after(first) == second
@@ -179,7 +179,7 @@ async def test_a_cluster_that_is_away_at_the_start_is_a_problem_and_heals(
         assert "kube-apiserver: 503" in state.problem
 
         api.come_back()
-        time.advance(timedelta(minutes=1))
+        await time.advance(timedelta(minutes=1))
 
         await fine(authority)
 
@@ -190,14 +190,14 @@ async def test_a_cluster_that_is_away_later_is_no_problem_and_the_next_one_signs
     async with keeping() as authority:
         first = await authority.authorities.next_after(None)
         await fine(authority)
-        time.advance(lifetimes.authority / 2)
+        await time.advance(lifetimes.authority / 2)
         second = await authority.authorities.next_after(first)
         await fine(authority)
         await api.go_out()
-        time.advance(timedelta(minutes=1))
+        await time.advance(timedelta(minutes=1))
         state = await until(authority, lambda state: state.warning)
 
-        time.advance(lifetimes.authority / 8)
+        await time.advance(lifetimes.authority / 8)
         third = await authority.authorities.next_after(second)
 
     assert not state.problem

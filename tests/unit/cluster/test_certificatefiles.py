@@ -63,8 +63,7 @@ async def test_half_of_a_new_pair_is_not_taken(files, following, issued, until, 
         await fine(certificate)
 
         await asyncio.to_thread(files.certificate.write_bytes, second.certificate)
-        state = await until(certificate, lambda state: state.warning)
-        assert "is not the certificate's" in state.warning
+        state = await until(certificate, lambda state: "is not the certificate's" in state.warning)
         assert not state.problem
         assert certificate.pairs.value == first
 
@@ -100,7 +99,7 @@ async def test_what_no_event_tells_of_is_seen_by_the_slow_check(
 
         (tmp_path / "later").mkdir()
         await write(files, issued())
-        time.advance(timedelta(minutes=1))
+        await time.advance(timedelta(minutes=1))
 
         await fine(certificate)
 
@@ -125,7 +124,7 @@ async def test_one_that_ends_while_it_is_used_is_complained_about(
     async with following() as certificate:
         await fine(certificate)
 
-        time.advance(2 * DAY)
+        await time.advance(2 * DAY)
 
         await until(certificate, lambda state: "ended at" in state.problem)
 

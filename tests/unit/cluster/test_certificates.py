@@ -25,7 +25,7 @@ def authorities(time, lifetimes):
 
 def an_authority(time, lifetimes):
     pair = new_authority("test", now=time.now, lifetime=lifetimes.authority)
-    return Authorities(pair, pair.certificate)
+    return Authorities(pair, time.now + lifetimes.authority, pair.certificate)
 
 
 @pytest.fixture
@@ -83,7 +83,7 @@ async def test_it_is_renewed_before_it_ends(keeping, time):
         first = await certificate.pairs.next_after(None)
 
         for _ in range(7):
-            time.advance(timedelta(days=1))
+            await time.advance(timedelta(days=1))
         second = await certificate.pairs.next_after(first)
 
     assert parsed(second).not_valid_after_utc == time.now + timedelta(days=10)
@@ -94,7 +94,7 @@ async def test_a_clock_that_is_set_is_noticed_within_a_minute(keeping, time):
         first = await certificate.pairs.next_after(None)
 
         time.now += timedelta(days=8)
-        time.advance(timedelta(minutes=1))
+        await time.advance(timedelta(minutes=1))
 
         assert await certificate.pairs.next_after(first)
 
@@ -108,3 +108,12 @@ async def test_an_authority_in_the_place_of_another_makes_a_new_one_at_once(
         authorities.replace(an_authority(time, lifetimes))
 
         assert await certificate.pairs.next_after(first)
+
+
+async def test_an_authority_that_has_ended_signs_nothing(keeping, until, time, lifetimes):
+    async with keeping() as certificate:
+        await certificate.pairs.next_after(None)
+
+        await time.advance(lifetimes.authority * 2)
+
+        await until(certificate, lambda state: "waits for the CA" in state.problem)

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.cluster.keeping import Keeper, Outcome, running, seconds_until
+from apiserver.cluster.keeping import WAITS_FOR_CA, Keeper, Outcome, running, seconds_until
 from apiserver.upstream.client import ApiStatusError, UnreachableError
 from tests.fakes.time import NOON
 
@@ -71,9 +71,9 @@ async def test_a_thing_with_a_time_of_its_own_is_looked_at_then(keeper, time, fi
     async with running(keeper.run(steps)):
         await steps.taken.acquire()
         await fine(keeper)
-        await time.sleeping()
+        await time.asleep()
 
-        time.advance(timedelta(seconds=10))
+        await time.advance(timedelta(seconds=10))
 
         await steps.taken.acquire()
 
@@ -93,9 +93,9 @@ async def test_what_is_wrong_is_tried_again_ever_more_rarely(keeper, time, fine,
     async with running(keeper.run(steps)):
         for seconds in (0.5, 1.0):
             await steps.taken.acquire()
-            await time.sleeping()
+            await time.asleep()
             assert steps.taken.locked()
-            time.advance(timedelta(seconds=seconds))
+            await time.advance(timedelta(seconds=seconds))
 
         await fine(keeper)
 
@@ -105,7 +105,7 @@ async def test_a_conflict_is_nothing_to_speak_of(keeper, time, caplog):
     steps = Steps(ApiStatusError(409, "Conflict", "late"))
     async with running(keeper.run(steps)):
         await steps.taken.acquire()
-        await time.sleeping()
+        await time.asleep()
 
     assert not caplog.records
 
@@ -136,8 +136,8 @@ async def test_the_same_trouble_is_told_once(keeper, time, caplog):
     async with running(keeper.run(steps)):
         for _ in range(5):
             await steps.taken.acquire()
-            await time.sleeping()
-            time.advance(timedelta(minutes=1))
+            await time.asleep()
+            await time.advance(timedelta(minutes=1))
 
     assert [each.message for each in caplog.records] == ["not as it should be"]
 
@@ -146,20 +146,40 @@ async def test_a_server_may_say_how_long_to_wait(keeper, time):
     steps = Steps(ApiStatusError(429, "TooManyRequests", "later", retry_after=7))
     async with running(keeper.run(steps)):
         await steps.taken.acquire()
-        await time.sleeping()
-        time.advance(timedelta(seconds=6))
+        await time.asleep()
+        await time.advance(timedelta(seconds=6))
         await asyncio.sleep(0)
         assert steps.taken.locked()
 
-        time.advance(timedelta(seconds=1))
+        await time.advance(timedelta(seconds=1))
         await steps.taken.acquire()
+
+
+async def test_a_fault_of_ours_ends_nothing_and_is_told(keeper, time, fine, until, caplog):
+    steps = Steps(KeyError("x"), FINE)
+    async with running(keeper.run(steps)):
+        await until(keeper, lambda state: "a fault in this program" in state.problem)
+        await time.asleep()
+        await time.advance(timedelta(minutes=1))
+
+        await fine(keeper)
+
+    assert "a step failed" in caplog.text
+
+
+async def test_what_is_expected_is_not_logged(keeper, until, caplog):
+    caplog.set_level(logging.INFO)
+    async with running(keeper.run(Steps(WAITS_FOR_CA))):
+        await until(keeper, lambda state: state.problem)
+
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(
     ("due", "seconds"),
     [
         pytest.param(timedelta(seconds=10), 10, id="soon"),
-        pytest.param(timedelta(seconds=-10), 0, id="past"),
+        pytest.param(timedelta(seconds=-10), 0.5, id="past, and nothing came of it"),
         pytest.param(timedelta(days=10), 60, id="far, and the clock may be set until then"),
     ],
 )

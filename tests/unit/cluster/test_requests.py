@@ -96,9 +96,9 @@ def test_what_does_no_harm_is_tolerated(document):
     ("document", "reason"),
     [
         pytest.param(
-            csr(username="system:serviceaccount:shop:packetcapture-agent"),
+            csr(username="system:serviceaccount:packetcapture:default"),
             "only system:serviceaccount:packetcapture:packetcapture-agent",
-            id="another namespace's ServiceAccount",
+            id="another ServiceAccount",
         ),
         pytest.param(csr(username="admin"), "only system:", id="an administrator"),
         pytest.param(csr(extra={NODE: ["n2"]}), "n2.packetcapture-agent", id="another node"),
@@ -173,6 +173,10 @@ def test_all_that_is_wrong_is_told_at_once():
     [
         pytest.param(csr(signerName="kubernetes.io/kubelet-serving"), id="another signer's"),
         pytest.param(csr(signerName="other.io/x", username="admin"), id="another signer's, bad"),
+        pytest.param(
+            csr(username="system:serviceaccount:other:packetcapture-agent"),
+            id="another installation's",
+        ),
         pytest.param(csr(status={"certificate": "x"}), id="signed"),
         pytest.param(csr(status=conditions("Denied")), id="denied"),
         pytest.param(csr(status=conditions("Approved", "Failed")), id="failed"),

@@ -171,7 +171,7 @@ async def test_one_that_cannot_be_written_keeps_no_other_waiting(api, signing, u
         assert "a: 403 Forbidden" in state.warning
 
         api.refusals.clear()
-        time.advance(timedelta(minutes=1))
+        await time.advance(timedelta(minutes=1), sleepers=2)
         await api.until(f"{PATH}/a", is_signed)
         await fine(keeper)
 

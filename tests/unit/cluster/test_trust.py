@@ -36,7 +36,7 @@ async def test_a_new_authority_is_published_at_once(api, authority, trust, fine,
     await fine(trust)
     first = authority.authorities.value
 
-    time.advance(lifetimes.authority / 2)
+    await time.advance(lifetimes.authority / 2)
     second = await authority.authorities.next_after(first)
     await api.until(PATH, lambda found: found["data"]["ca.crt"].encode() == second.bundle)
 
@@ -89,7 +89,7 @@ async def test_two_processes_do_not_take_turns_in_publishing(
     await fine(another)
     known = authority.authorities.value
 
-    time.advance(timedelta(days=40))
+    await time.advance(timedelta(days=40), sleepers=2)
     newest = await authority.authorities.next_after(known)
     await api.until(PATH, lambda found: found["data"]["ca.crt"].encode() == newest.bundle)
     await fine(trust)
