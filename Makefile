@@ -10,7 +10,7 @@ demo: setup            ## the main job by itself: a capture from `kubectl create
 run: setup             ## API server and node agent in the foreground, on this machine
 	@$(BIN)/python -m apiserver.standalone
 
-test: setup verify     ## everything: unit, contract, protocol, node, system and fault levels
+test: setup cluster-tools verify ## everything: unit, contract, protocol, node, system, fault and cluster levels
 	$(BIN)/python -m pytest
 
 verify: .venv/installed
@@ -55,4 +55,5 @@ lock:                  ## pin the dependencies anew, with hashes and without add
 	@tests/tools/lock
 
 clean:
-	rm -rf .venv .tools .run
+	@[ ! -e .cluster ] || $(MAKE) cluster-down
+	rm -rf .venv .tools .run .cluster
