@@ -19,7 +19,7 @@ from types import FrameType
 from tests.cluster.cluster import open_cluster
 from tests.cluster.install import install, prepare
 from tests.cluster.samples import start_samples
-from tests.support.standalone import ROOT
+from tests.support.standalone import KUBECTL, ROOT
 
 DIRECTORY = ROOT / ".cluster"
 READY = "ready"
@@ -27,7 +27,7 @@ READY = "ready"
 _ADVICE = """\
 The cluster is up, with two sample workloads, web and client. `make cluster-down` ends it.
 
-    export KUBECONFIG={directory}/kubeconfig
+    export KUBECONFIG={directory}/kubeconfig PATH=$PATH:{tools}
     kubectl get pods -A -o wide
     kubectl create -f manifests/samples/packetcapture.yaml
     kubectl get packetcaptures.p -A -w
@@ -59,7 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def run(directory: Path, *, with_product: bool) -> int:
     """Run a cluster until SIGTERM or Ctrl-C; say when it is ready."""
-    signal.signal(signal.SIGTERM, _leave)
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, _leave)
     directory.mkdir(parents=True, exist_ok=True)
     with _lock(directory) as is_free:
         if not is_free:
@@ -96,7 +97,7 @@ def up(directory: Path, *, with_product: bool) -> int:
     try:
         for line in process.stdout:
             if line.strip() == READY:
-                sys.stdout.write(_ADVICE.format(directory=directory))
+                sys.stdout.write(_ADVICE.format(directory=directory, tools=KUBECTL.parent))
                 return 0
             sys.stdout.write(line)
     except KeyboardInterrupt:

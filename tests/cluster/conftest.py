@@ -1,6 +1,5 @@
 """One cluster for the whole test run, and a namespace in it for each test."""
 
-import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,13 +26,27 @@ def product(cluster: Cluster) -> Cluster:
     return cluster
 
 
+@pytest.fixture(scope="session")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """Another cluster with the product, for those tests that break, remove or reconfigure it."""
+    with open_cluster(tmp_path_factory.mktemp("workshop")) as cluster:
+        prepare(cluster)
+        install(cluster)
+        yield cluster
+
+
+@pytest.fixture
+def installed(workshop: Cluster) -> Iterator[Cluster]:
+    """The product to do anything to: it is applied again afterwards."""
+    yield workshop
+    install(workshop)
+
+
 @pytest.fixture
 def namespace(cluster: Cluster) -> Iterator[str]:
     """A namespace whose pods can be created; its deletion is only asked for, afterwards."""
-    name = f"test-{secrets.token_hex(4)}"
-    cluster.make_namespace(name)
-    yield name
-    cluster.kubectl("delete", "namespace", name, "--wait=false")
+    with cluster.namespace() as name:
+        yield name
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -7,6 +7,7 @@
 
 import ipaddress
 import json
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -75,6 +76,7 @@ class Network:
 def open_network(control_plane: Sandbox) -> Iterator[Network]:
     """Make the bridge in the control plane's sandbox, and the machine's link to it."""
     network = _take_number(control_plane)
+    index = socket.if_nametoindex(network.name)
     try:
         control_plane.ip("link", "add", _BRIDGE, "type", "bridge")
         control_plane.ip("address", "add", f"{network.control_plane}/24", "dev", _BRIDGE)
@@ -84,9 +86,11 @@ def open_network(control_plane: Sandbox) -> Iterator[Network]:
         ip("link", "set", network.name, "up")
         yield network
     finally:
-        # The kernel takes it along with the sandbox, some time later or already.
-        with suppress(CommandError):
-            ip("link", "delete", network.name)
+        # The kernel takes it along with the sandbox, some time later or already; then the number is
+        # free, and the link of that name is perhaps another cluster's.
+        with suppress(CommandError, OSError):
+            if socket.if_nametoindex(network.name) == index:
+                ip("link", "delete", network.name)
 
 
 def add_routes(control_plane: Sandbox, network: Network, *, nodes: int) -> None:
