@@ -4,11 +4,11 @@ An address says only where to ask. Who answers is for TLS to prove: a pod that c
 has no certificate for the node's name.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import assert_never
 
 from apiserver import agentapi
@@ -23,7 +23,7 @@ from apiserver.upstream.reflector import (
     Listed,
     Observation,
     Reconnected,
-    reflecting,
+    observing,
 )
 
 log = logging.getLogger(__name__)
@@ -98,19 +98,11 @@ async def following_agents(client: Client, *, namespace: str) -> AsyncGenerator[
     directory = PodDirectory()
     selector = {"labelSelector": agentapi.AGENT_POD_SELECTOR}
     pods = Collection(client, f"/api/v1/namespaces/{namespace}/pods", selector)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(_follow(pods, directory))
+    async with observing(pods, partial(_take, directory)):
         yield directory
-        following.cancel()
 
 
-async def _follow(pods: Collection, directory: PodDirectory) -> None:
-    async with reflecting(pods) as observations:
-        async for observation in observations:
-            _take(observation, directory)
-
-
-def _take(observation: Observation, directory: PodDirectory) -> None:
+def _take(directory: PodDirectory, observation: Observation) -> None:
     match observation:
         case Listed(items):
             directory.replace(map(agent_pod, items))

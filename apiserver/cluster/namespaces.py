@@ -25,7 +25,7 @@ from apiserver.upstream.reflector import (
     Observation,
     Reconnected,
     Sleep,
-    reflecting,
+    observing,
 )
 
 log = logging.getLogger(__name__)
@@ -143,15 +143,5 @@ async def following_namespaces(
 ) -> AsyncGenerator[ClusterNamespaces]:
     """Keep the namespaces known for as long as the block lasts."""
     namespaces = ClusterNamespaces(client, sleep)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(_follow(Collection(client, PATH), namespaces, jitter, sleep))
+    async with observing(Collection(client, PATH), namespaces.take, jitter=jitter, sleep=sleep):
         yield namespaces
-        following.cancel()
-
-
-async def _follow(
-    collection: Collection, namespaces: ClusterNamespaces, jitter: Jitter, sleep: Sleep
-) -> None:
-    async with reflecting(collection, jitter=jitter, sleep=sleep) as observations:
-        async for observation in observations:
-            namespaces.take(observation)

@@ -134,6 +134,29 @@ async def reflecting(
         yield observations
 
 
+@asynccontextmanager
+async def observing(
+    collection: Collection,
+    take: Callable[[Observation], None],
+    *,
+    jitter: Jitter = random.uniform,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncGenerator[None]:
+    """Give each observation to `take`, in a task of its own, for as long as the block lasts."""
+    async with asyncio.TaskGroup() as tasks:
+        following = tasks.create_task(_observe(collection, take, jitter, sleep))
+        yield
+        following.cancel()
+
+
+async def _observe(
+    collection: Collection, take: Callable[[Observation], None], jitter: Jitter, sleep: Sleep
+) -> None:
+    async with reflecting(collection, jitter=jitter, sleep=sleep) as observations:
+        async for observation in observations:
+            take(observation)
+
+
 class _Reflector:
     """Where we are in the collection's history, and whether the server is to be had."""
 

@@ -4,7 +4,6 @@ What cannot be used changes nothing: the last good bundle stays, also when the C
 because the server that it speaks for goes on as well. `problem` says what is wrong.
 """
 
-import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
@@ -21,7 +20,7 @@ from apiserver.upstream.reflector import (
     Listed,
     Observation,
     Reconnected,
-    reflecting,
+    observing,
 )
 from nodeagent.cluster.certificate import Bundle, BundleError, parse_bundle
 
@@ -89,13 +88,5 @@ async def following_trust(
         {"fieldSelector": f"metadata.name={TRUST_CONFIG_MAP}"},
     )
     trust = Trust(f"ConfigMap {namespace}/{TRUST_CONFIG_MAP}", changed)
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(_follow(collection, trust))
+    async with observing(collection, trust.take):
         yield trust
-        following.cancel()
-
-
-async def _follow(collection: Collection, trust: Trust) -> None:
-    async with reflecting(collection) as observations:
-        async for observation in observations:
-            trust.take(observation)
