@@ -9,14 +9,13 @@ import time
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
-import uvloop
-
 from apiserver.config import ClusterConfig, Config, ConfigError, parse_config
 from apiserver.environment.cluster import in_cluster
 from apiserver.environment.interface import Environment
 from apiserver.environment.standalone import alone
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.registry.admission import Admission
+from apiserver.registry.leftovers import Leftovers
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.registry.reports import ReportMerger
 from apiserver.registry.verbs import Registry
@@ -31,6 +30,7 @@ from apiserver.server.watching import WatchHandler
 from apiserver.serving.clock import utc_now
 from apiserver.serving.lifecycle import Ending, serving, until_signalled
 from apiserver.serving.logs import log_causes, log_to_stderr
+from apiserver.serving.loop import run as run_loop
 from apiserver.serving.probes import Check, Probe
 from apiserver.storage.interface import Store, StoreError
 from apiserver.storage.sqlite.store import open_sqlite_store
@@ -66,6 +66,7 @@ async def _serve(config: Config, environment: Environment, store: Store) -> None
     ending = Ending()
     registry = _registry(store, environment)
     merger = ReportMerger(registry, clock=utc_now, monotonic=time.monotonic)
+    leftovers = Leftovers(registry, environment.namespaces, monotonic=time.monotonic)
     routes = _routes(registry, merger, environment, ending)
     door = Door(
         routes, environment.authenticator, environment.access, ending=ending, clock=utc_now
@@ -80,14 +81,15 @@ async def _serve(config: Config, environment: Environment, store: Store) -> None
         ) as port,
         asyncio.TaskGroup() as tasks,
     ):
-        writing = tasks.create_task(merger.run())
+        working = [tasks.create_task(merger.run()), tasks.create_task(leftovers.run())]
         log.info("serving", extra={"address": config.bind_address, "port": port})
         await until_signalled()
         log.info("ending")
         await ending.run(
             delay_seconds=config.shutdown_delay_seconds, drain_seconds=config.shutdown_seconds
         )
-        writing.cancel()
+        for task in working:
+            task.cancel()
 
 
 def _registry(store: Store, environment: Environment) -> Registry:
@@ -156,7 +158,7 @@ def main(arguments: list[str]) -> int:
     log_to_stderr(config.log_level)
     code = 0
     try:
-        uvloop.run(run(config))
+        run_loop(run(config))
     except* (OSError, ssl.SSLError, ValueError, StoreError, UpstreamError) as group:
         log_causes(log, "cannot serve", group)
         code = 1

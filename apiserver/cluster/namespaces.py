@@ -59,6 +59,9 @@ class Namespaces(Protocol):
     async def state_of(self, name: str) -> NamespaceState:
         """Tell what a namespace is. Raises NamespaceUnknownError."""
 
+    async def next_loss(self) -> frozenset[str]:
+        """Wait until namespaces may have gone; return those whose deletion was seen."""
+
 
 class EveryNamespace:
     """Where there is no cluster every namespace exists (DESIGN 9.4)."""
@@ -66,6 +69,11 @@ class EveryNamespace:
     async def state_of(self, name: str) -> NamespaceState:  # noqa: ARG002 - whatever it is
         """Tell that it exists."""
         return NamespaceState.ACTIVE
+
+    async def next_loss(self) -> frozenset[str]:
+        """Wait for ever."""
+        await asyncio.Event().wait()
+        raise AssertionError("nobody sets it")
 
 
 class ClusterNamespaces:
@@ -76,6 +84,8 @@ class ClusterNamespaces:
         self._sleep = sleep
         self._states: dict[str, NamespaceState] = {}
         self._problem = "namespaces were not listed yet"
+        self._deleted: set[str] = set()
+        self._may_have_gone = asyncio.Event()
 
     @property
     def problem(self) -> str:
@@ -90,6 +100,14 @@ class ClusterNamespaces:
         if name not in self._states:
             await self._sleep(PATIENCE_SECONDS)
         return self._states.get(name) or await self._ask(name)
+
+    async def next_loss(self) -> frozenset[str]:
+        """Wait until namespaces may have gone; return those whose deletion was seen."""
+        await self._may_have_gone.wait()
+        self._may_have_gone.clear()
+        deleted = frozenset(self._deleted)
+        self._deleted.clear()
+        return deleted
 
     async def _ask(self, name: str) -> NamespaceState:
         try:
@@ -107,8 +125,11 @@ class ClusterNamespaces:
             case Listed(items):
                 self._states = {_name(each): _state(each) for each in items}
                 self._problem = ""
+                self._may_have_gone.set()
             case Changed(ChangeType.DELETED, item):
                 self._states.pop(_name(item), None)
+                self._deleted.add(_name(item))
+                self._may_have_gone.set()
             case Changed(_, item):
                 self._states[_name(item)] = _state(item)
             case Disconnected(error):

@@ -91,6 +91,16 @@ class Registry:
             raise status.not_found(self.resource, name)
         return stored
 
+    async def names(self) -> dict[str, list[str]]:
+        """Return the names of all objects by namespace. Raises ApiError."""
+        found: dict[str, list[str]] = {}
+        async with self._store_errors("list"):
+            snapshot = await self._store.list(self.prefix(""))
+        for stored in snapshot.items:
+            namespace, name = self._keys.parse(stored.key)
+            found.setdefault(namespace, []).append(name)
+        return found
+
     async def require_reached(self, revision: int) -> None:
         """Refuse a version that was not written yet. Raises ApiError 504."""
         async with self._store_errors("get"):

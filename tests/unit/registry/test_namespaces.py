@@ -27,6 +27,9 @@ class Namespaces:
             raise NamespaceUnknownError(name, "the cluster is away")
         return self.state
 
+    async def next_loss(self):
+        return frozenset()
+
 
 @pytest.fixture
 def namespaces():
