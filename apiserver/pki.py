@@ -31,6 +31,16 @@ _KEY: Final = re.compile(
 )
 _CURVES: Final = (ec.SECP256R1, ec.SECP384R1, ec.SECP521R1)
 
+# What `cryptography` raises over content that it does not take; parts are read as they are asked for.
+UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
+
 
 class PkiError(Exception):
     """PEM that is not what it should be; the text says why and never holds any of it."""
@@ -134,7 +144,7 @@ def read_certificates(pem: bytes) -> tuple[Certificate, ...]:
     """Read all certificates of a bundle. Raises PkiError where there is none, or one is unfit."""
     try:
         return tuple(map(_read, x509.load_pem_x509_certificates(pem)))
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise PkiError("not certificates in PEM") from error
 
 
@@ -145,18 +155,24 @@ def read_keys(pem: bytes) -> dict[bytes, bytes]:
     """
     try:
         found = {_public_of(each): each + b"\n" for each in _KEY.findall(pem)}
-    except (ValueError, TypeError, UnsupportedAlgorithm) as error:
+    except UNREADABLE as error:
         raise PkiError("not a private key in PEM, or an encrypted one") from error
     if not found:
         raise PkiError("no private key in PEM")
     return found
 
 
+def can_sign_with(public_key: bytes) -> bool:
+    """Tell whether `issue` and `certify` sign with a key of this kind (DER): ECDSA alone."""
+    key = serialization.load_der_public_key(public_key)
+    return isinstance(key, ec.EllipticCurvePublicKey)
+
+
 def is_signed_by(certificate: Certificate, authority: Certificate) -> bool:
     """Tell whether this CA signed that certificate."""
     try:
         _load(certificate.pem).verify_directly_issued_by(_load(authority.pem))
-    except (ValueError, TypeError, InvalidSignature):
+    except (*UNREADABLE, InvalidSignature):
         return False
     return True
 
@@ -280,21 +296,24 @@ def read_request(pem: bytes) -> CertificateRequest:
     """
     try:
         request = x509.load_pem_x509_csr(pem)
+        key = request.public_key()
+        # First, because a signature with a huge key of another kind takes long to verify.
+        if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)):
+            raise PkiError("its key is not ECDSA with P-256, P-384 or P-521")
         if not request.is_signature_valid:
             raise PkiError("the request is not signed with its own key")
         names = _names(request)
-        key = request.public_key()
-    except (ValueError, UnsupportedAlgorithm) as error:
-        raise PkiError("not a certificate request in PEM") from error
-    if not (isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, _CURVES)):
-        raise PkiError("its key is not ECDSA with P-256, P-384 or P-521")
-    return CertificateRequest(
-        common_names=_attributes(request, NameOID.COMMON_NAME),
-        organizations=_attributes(request, NameOID.ORGANIZATION_NAME),
-        dns_names=tuple(each.value for each in names if isinstance(each, x509.DNSName)),
-        has_other_names=not all(isinstance(each, x509.DNSName) for each in names),
-        public_key=_public_der(key),
-    )
+        return CertificateRequest(
+            common_names=_attributes(request, NameOID.COMMON_NAME),
+            organizations=_attributes(request, NameOID.ORGANIZATION_NAME),
+            dns_names=tuple(each.value for each in names if isinstance(each, x509.DNSName)),
+            has_other_names=not all(isinstance(each, x509.DNSName) for each in names),
+            public_key=_public_der(key),
+        )
+    except UNREADABLE as error:
+        raise PkiError(
+            "not a certificate request in PEM, or one that cannot be read in all parts"
+        ) from error
 
 
 def _names(request: x509.CertificateSigningRequest) -> list[x509.GeneralName]:

@@ -7,12 +7,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
-import uvloop
-
 from apiserver.resource.codec import decode_capture
 from apiserver.serving.clock import utc_now
 from apiserver.serving.lifecycle import until_signalled
 from apiserver.serving.logs import log_causes, log_to_stderr
+from apiserver.serving.loop import run as run_loop
 from apiserver.upstream.client import Client, UpstreamError, open_client, open_in_cluster_client
 from nodeagent.accountlabels import AccountLabels
 from nodeagent.capture.engine import Engine, open_engine
@@ -178,7 +177,7 @@ def main(arguments: list[str]) -> int:
     log_to_stderr(config.log_level)
     code = 0
     try:
-        uvloop.run(run(config))
+        run_loop(run(config))
     except* STOPPED_BY as group:
         log_causes(log, "cannot run", group)
         code = 1

@@ -5,8 +5,8 @@ Agents' answers become `ApiError`s here and nowhere else.
 
 import asyncio
 import ssl
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -20,6 +20,11 @@ from apiserver.wire import status
 
 # An agent that takes longer to begin its answer is as good as gone.
 ANSWER_SECONDS = 5.0
+
+# A listing that takes longer, or is longer (some 30,000 files), is no answer. An agent is as far to
+# be trusted as its node: it must not hold or fill the server of all nodes.
+LISTING_SECONDS = 10.0
+MAX_LISTING_BYTES = 4 << 20
 
 # What is held of a file that passes through, per download.
 CHUNK_BYTES = 256 << 10
@@ -74,9 +79,13 @@ class AgentClient:
         async with self._get(node, capture, "") as response:
             if response.status == _NOT_FOUND:
                 return agentapi.FileList()
-            document = orjson.loads(await response.read()) if response.status == _OK else None
+            if response.status != _OK:
+                raise AgentUnreachableError(node, f"its agent answers {response.status}")
+            with _translated_errors(node):
+                async with asyncio.timeout(LISTING_SECONDS):
+                    document = orjson.loads(await _read(response))
         if not isinstance(document, dict):
-            raise AgentUnreachableError(node, f"its agent answers {response.status}")
+            raise AgentUnreachableError(node, "its agent's answer is no listing")
         return agentapi.FileList.from_json(document)
 
     @asynccontextmanager
@@ -101,6 +110,10 @@ class AgentClient:
         tls = self._tls()
         if tls is None:
             raise AgentUnreachableError(node, "this server has no certificate to show to it yet")
+        name = agentapi.agent_dns_name(node)
+        with _translated_errors(node):
+            # TLS does so too, when it has opened the connection that it then forgets to close.
+            name.encode("idna")
         path = agentapi.files_path(capture.namespace, capture.name)
         host = f"[{address.host}]" if ":" in address.host else address.host
         request = self._session.get(
@@ -111,17 +124,36 @@ class AgentClient:
             ),
             headers={agentapi.USER_HEADER: capture.user},
             ssl=tls,
-            server_hostname=agentapi.agent_dns_name(node),
+            server_hostname=name,
             timeout=aiohttp.ClientTimeout(total=None, sock_read=ANSWER_SECONDS),
+            # Where to ask, and as whom, is not for an agent to say.
+            allow_redirects=False,
         )
-        try:
+        with _translated_errors(node):
             async with asyncio.timeout(ANSWER_SECONDS):
                 response = await request
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            reason = str(error) or "it does not answer"
-            raise AgentUnreachableError(node, reason) from error
         async with response:
             yield response
+
+
+@contextmanager
+def _translated_errors(node: str) -> Iterator[None]:
+    """Raise whatever goes wrong between here and an agent as AgentUnreachableError."""
+    try:
+        yield
+    # ValueError: an answer that is no JSON, or a node's name that is none for TLS.
+    except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+        raise AgentUnreachableError(node, str(error) or "it does not answer") from error
+
+
+async def _read(response: aiohttp.ClientResponse) -> bytes:
+    """Return a body. Raises ValueError where it is too long."""
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        body += chunk
+        if len(body) > MAX_LISTING_BYTES:
+            raise ValueError(f"its agent's listing is longer than {MAX_LISTING_BYTES} bytes")
+    return bytes(body)
 
 
 def _file_stream(response: aiohttp.ClientResponse, node: str, file_name: str) -> FileStream:

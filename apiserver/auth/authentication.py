@@ -19,6 +19,7 @@ from apiserver.auth.identity import User, authenticated
 from apiserver.auth.requestheader import Headers
 from apiserver.auth.reviews import ReviewError
 from apiserver.auth.trust import Trust
+from apiserver.pki import UNREADABLE
 
 # Names a credential in logs without giving it away, as Kubernetes does.
 CREDENTIAL_EXTRA = "authentication.kubernetes.io/credential-id"
@@ -72,12 +73,12 @@ class Authenticator:
 def _certified_user(trust: Trust, der: bytes, headers: Headers, now: datetime) -> User | None:
     try:
         certificate = parse_certificate(der)
-    except ValueError:
+        rules = trust.request_header
+        user = rules.user_of(certificate, headers, now=now) if rules is not None else None
+        if user is None and trust.client_authority is not None:
+            user = _subject_user(trust.client_authority, certificate, now)
+    except UNREADABLE:
         return None
-    rules = trust.request_header
-    user = rules.user_of(certificate, headers, now=now) if rules is not None else None
-    if user is None and trust.client_authority is not None:
-        user = _subject_user(trust.client_authority, certificate, now)
     return user
 
 

@@ -8,7 +8,6 @@ front proxy's CA and one of the clients' CA mean different things (apiserver-pro
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import lru_cache
 
 from cryptography import x509
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -20,9 +19,6 @@ from cryptography.x509.verification import (
     Store,
     VerificationError,
 )
-
-# A connection sends its certificate once and then many requests; parsing is kept for this many.
-_PARSED_CERTIFICATES = 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +103,12 @@ _AUTHORITIES = (
 )
 
 
-@lru_cache(_PARSED_CERTIFICATES)
 def parse_certificate(der: bytes) -> x509.Certificate:
-    """Parse the certificate that a TLS peer presented. Raises ValueError."""
+    """Parse the certificate that a TLS peer presented: 1 us, the rest as it is asked for.
+
+    That, and whatever is asked of it later, raises one of `apiserver.pki.UNREADABLE`: anybody can
+    present anything.
+    """
     return x509.load_der_x509_certificate(der)
 
 

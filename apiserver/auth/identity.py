@@ -2,7 +2,9 @@
 
 from dataclasses import dataclass, field
 
+ANONYMOUS = "system:anonymous"
 AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
 MASTERS = "system:masters"
 
 
@@ -19,8 +21,9 @@ class User:
 def authenticated(user: User) -> User:
     """Return the user as a member of `system:authenticated`, as every authenticated one must be.
 
-    Fetchers of discovery and OpenAPI arrive without any group (apiserver-protocol 0, rule 2).
+    Fetchers of discovery and OpenAPI arrive without any group (apiserver-protocol 0, rule 2). Whom
+    the front proxy itself does not know stays unknown (8.1).
     """
-    if AUTHENTICATED in user.groups:
+    if user.name == ANONYMOUS or not {AUTHENTICATED, UNAUTHENTICATED}.isdisjoint(user.groups):
         return user
     return User(user.name, (*user.groups, AUTHENTICATED), user.uid, user.extra)

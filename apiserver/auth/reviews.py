@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 
 # For one question with all its tries: longer than this no request should wait for its answer.
 DEADLINE_SECONDS: Final = 10.0
+# Of the 100 connections to the cluster that there are; watches and other questions need some too,
+# and anybody can make us ask whose a token is.
+CONCURRENT: Final = 25
+_ROLE: Final = "system:auth-delegator"
 _TRIES: Final = 5
 _FIRST_PAUSE_SECONDS: Final = 0.5
 _PAUSE_GROWTH: Final = 1.5
@@ -55,6 +59,7 @@ class Reviews:
         self._path = path
         self._jitter = jitter
         self._sleep = sleep
+        self._places = asyncio.Semaphore(CONCURRENT)
         self._is_failing = False
 
     async def ask(self, document: JsonObject) -> JsonObject:
@@ -64,6 +69,8 @@ class Reviews:
                 answer = await self._ask_patiently(document)
         except (UpstreamError, TimeoutError) as error:
             reason = str(error) or f"no answer in {DEADLINE_SECONDS:.0f} s"
+            if isinstance(error, ApiStatusError) and error.code == HTTPStatus.FORBIDDEN:
+                reason += f". This server's ServiceAccount needs ClusterRole {_ROLE}"
             self._note(is_failing=True, reason=reason)
             raise ReviewError(reason) from error
         self._note(is_failing=False)
@@ -74,7 +81,7 @@ class Reviews:
         for _ in range(_TRIES - 1):
             wanted = 0.0
             try:
-                return await self._client.create(self._path, document)
+                return await self._create(document)
             except UnreachableError as error:
                 log.debug("review is asked again", extra={"error": str(error)})
             except ApiStatusError as error:
@@ -83,7 +90,11 @@ class Reviews:
                 wanted = float(error.retry_after)
             await self._sleep(max(wanted, self._jitter(pause, 2 * pause)))
             pause *= _PAUSE_GROWTH
-        return await self._client.create(self._path, document)
+        return await self._create(document)
+
+    async def _create(self, document: JsonObject) -> JsonObject:
+        async with self._places:
+            return await self._client.create(self._path, document)
 
     def _note(self, *, is_failing: bool, reason: str = "") -> None:
         if is_failing is self._is_failing:

@@ -165,10 +165,12 @@ class PublishedTrust:
 
     def _explain(self, problem: str) -> None:
         self._problem = problem
-        log.warning(
-            "authentication is as it was before",
-            extra={"problem": problem, "front_proxy": _is_whole(self._trust)},
+        sentence = (
+            "authentication stays as it was"
+            if _is_whole(self._trust)
+            else "authentication is not configured"
         )
+        log.warning(sentence, extra={"problem": problem})
 
 
 def _is_whole(trust: Trust) -> bool:

@@ -19,10 +19,10 @@ from apiserver.cluster.keeping import (
 from apiserver.cluster.objects import find, put
 from apiserver.cluster.registration import (
     APISERVICE_NAME,
-    OWNER_NAME,
     Decision,
     Installation,
     ServiceReference,
+    changes,
     decide,
     holder_of,
     is_leaving,
@@ -33,7 +33,7 @@ from apiserver.upstream.client import Client
 log = logging.getLogger(__name__)
 
 APISERVICES_PATH: Final = "/apis/apiregistration.k8s.io/v1/apiservices"
-OWNER_PATH: Final = f"/apis/rbac.authorization.k8s.io/v1/clusterroles/{OWNER_NAME}"
+CLUSTER_ROLES_PATH: Final = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
 _PATH: Final = f"{APISERVICES_PATH}/{APISERVICE_NAME}"
 
 
@@ -70,14 +70,14 @@ class _Registration:
             decision = await self._decide(found)
         if decision.document is not None:
             await put(self._client, _PATH, found, decision.document)
-            log.info("the APIService is written", extra=_change(found))
+            _tell(found, decision.document, self._service)
         if not decision.problem:
             self._may_take_over = False
         return Outcome(problem=decision.problem, warning=decision.warning)
 
     async def _decide(self, found: JsonObject | None) -> Decision:
         namespace = await find(self._client, f"/api/v1/namespaces/{self._service.namespace}")
-        owner = await find(self._client, OWNER_PATH)
+        owner = await find(self._client, f"{CLUSTER_ROLES_PATH}/{self._service.name}")
         leaving = is_leaving(namespace, owner, had_owner=self._had_owner)
         self._had_owner = self._had_owner or owner is not None
         authorities = self._authority.authorities.value if self._authority else None
@@ -91,12 +91,18 @@ class _Registration:
         return decide(found, ours, now=self._clock())
 
 
-def _change(found: JsonObject | None) -> dict[str, str]:
-    """Say what was written over."""
+def _tell(found: JsonObject | None, written: JsonObject, ours: ServiceReference) -> None:
+    """Log what was written."""
     if found is None:
-        return {"before": "there was none"}
+        log.info("the APIService is made", extra={"apiservice": APISERVICE_NAME})
+        return
+    changed = {"apiservice": APISERVICE_NAME, "changed": changes(found, written)}
     holder = holder_of(found)
-    return {"before": f"{holder.namespace}/{holder.name}" if holder else "kube-apiserver itself"}
+    if holder == ours:
+        log.info("the APIService is put right", extra=changed)
+    else:
+        before = f"{holder.namespace}/{holder.name}" if holder else "kube-apiserver itself"
+        log.warning("the APIService is taken over", extra={**changed, "before": before})
 
 
 @asynccontextmanager

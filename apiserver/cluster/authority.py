@@ -24,6 +24,7 @@ from apiserver.pki import (
     Certificate,
     KeyPair,
     PkiError,
+    can_sign_with,
     new_authority,
     read_certificates,
     read_keys,
@@ -106,6 +107,8 @@ def parse_secret(secret: JsonObject) -> tuple[Authority, ...]:
         raise BrokenSecretError(f"not base64: {error}") from error
     if not all(each.is_authority for each in found):
         raise BrokenSecretError("one of the certificates is not a CA's")
+    if not all(map(can_sign_with, by_public_key)):
+        raise BrokenSecretError("one of the keys is not ECDSA")
     if not any(each.public_key in by_public_key for each in found):
         raise BrokenSecretError("none of the keys belongs to a certificate")
     known = (Authority(each, by_public_key.get(each.public_key, b"")) for each in found)

@@ -8,6 +8,7 @@ renaming a link. What no event tells of is seen by the slow re-check (apiserver-
 import asyncio
 import logging
 import os
+import ssl
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Final
@@ -25,7 +26,7 @@ from apiserver.cluster.keeping import (
 from apiserver.cluster.latest import Latest
 from apiserver.pki import Certificate, KeyPair, PkiError, read_certificates, read_keys
 from apiserver.serving.clock import Clock
-from apiserver.serving.tls import TLSFiles
+from apiserver.serving.tls import TLSFiles, load_pair
 
 log = logging.getLogger(__name__)
 
@@ -101,13 +102,15 @@ class CertificateFiles(Keeper):
 def read_pair(files: TLSFiles) -> tuple[KeyPair, Certificate]:
     """Read a certificate with its chain, and its key; blocks.
 
-    Returns the two as they are, and the first certificate. Raises OSError, or PkiError where they
-    are unfit or do not belong together.
+    Returns the two as they are, and the first certificate. Raises OSError (ssl.SSLError is one), or
+    PkiError where they are unfit or do not belong together.
     """
     pair = files.read()
     certificate = read_certificates(pair.certificate)[0]
     if certificate.public_key not in read_keys(pair.key):
         raise PkiError(f"the key in {files.key} is not the certificate's")
+    # TLS is stricter: it refuses keys and signatures that are too weak.
+    load_pair(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), pair)
     return pair, certificate
 
 

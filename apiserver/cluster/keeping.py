@@ -18,7 +18,13 @@ from apiserver.cluster.latest import Latest, T
 from apiserver.serving.clock import Clock, utc_now
 from apiserver.upstream.backoff import Backoff, Jitter
 from apiserver.upstream.client import ApiStatusError, Client, UpstreamError
-from apiserver.upstream.reflector import Collection, Sleep, reflecting
+from apiserver.upstream.reflector import (
+    Collection,
+    Disconnected,
+    Observation,
+    Sleep,
+    reflecting,
+)
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +93,9 @@ class Keeper:
         self._sleep = timing.sleep
         self._backoff = Backoff(timing.jitter)
         self._woken = asyncio.Event()
+        self._blindness = ""
         self._was_usable = False
+        self._is_troubled = False
 
     @property
     def problem(self) -> str:
@@ -102,6 +110,18 @@ class Keeper:
     def wake(self) -> None:
         """Look again."""
         self._woken.set()
+
+    def look(self, observation: Observation) -> None:
+        """Look again, because this was seen of what is kept, or because it is out of sight."""
+        match observation:
+            case Disconnected(ApiStatusError() as refusal):
+                self._blindness = f"its changes are not seen: {refusal}"
+            case Disconnected():
+                # Steps that ask the same server find that out themselves.
+                pass
+            case _:
+                self._blindness = ""
+        self.wake()
 
     async def run(self, step: Step) -> NoReturn:
         """Take steps for ever."""
@@ -126,6 +146,8 @@ class Keeper:
             # A fault of ours that one odd document brings to light must not end everything else.
             log.exception("a step failed", extra={"thing": self.thing})
             outcome = Outcome(problem="a fault in this program, which its log tells of")
+        if outcome.is_fine and self._blindness:
+            outcome = Outcome(warning=self._blindness)
         self._tell(outcome)
         if not outcome.is_fine:
             return self._backoff.next_delay(at_least=wanted)
@@ -143,10 +165,13 @@ class Keeper:
         if state == self.state.value:
             return
         self.state.replace(state)
-        if outcome.is_fine:
-            log.info("kept as it should be", extra={"thing": self.thing})
-        elif not outcome.is_expected:
+        if outcome.is_expected:
+            return
+        if not outcome.is_fine:
             log.warning("not as it should be", extra={"problem": state.problem or state.warning})
+        elif self._is_troubled:
+            log.info("as it should be again", extra={"thing": self.thing})
+        self._is_troubled = not outcome.is_fine
 
     def _sentence(self, text: str) -> str:
         return f"{self.thing}: {text}" if text else ""
@@ -183,8 +208,8 @@ async def watch(keeper: Keeper, client: Client, path: str, name: str) -> None:
     """
     collection = Collection(client, path, {"fieldSelector": f"metadata.name={name}"})
     async with reflecting(collection) as observations:
-        async for _ in observations:
-            keeper.wake()
+        async for each in observations:
+            keeper.look(each)
 
 
 async def wake_on(keeper: Keeper, latest: Latest[T]) -> NoReturn:

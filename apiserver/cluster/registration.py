@@ -21,7 +21,6 @@ from apiserver.jsontypes import JsonObject, JsonValue, array_at, object_at, text
 GROUP: Final = "projectcalico.org"
 VERSION: Final = "v3"
 APISERVICE_NAME: Final = f"{VERSION}.{GROUP}"
-OWNER_NAME: Final = "packetcapture-apiserver"
 
 # Of an APIService that kube-apiserver made for CRDs; it leaves alone what does not carry it.
 _AUTOMANAGED: Final = "kube-aggregator.kubernetes.io/automanaged"
@@ -43,8 +42,8 @@ class Installation:
     """What the decision needs to know of us.
 
     `bundle` is the CAs to be believed (PEM), None where the certificate comes from outside: then the
-    APIService is left to whoever brings it. `owner_uid` is the ClusterRole's that takes the APIService
-    along when it goes, empty where there is none.
+    APIService is left to whoever brings it. `owner_uid` is the ClusterRole's, of the Service's name, that
+    takes the APIService along when it goes; empty where there is none.
     """
 
     service: ServiceReference
@@ -79,6 +78,18 @@ def holder_of(apiservice: JsonObject) -> ServiceReference | None:
     if not service:
         return None
     return ServiceReference(text_at(service, "namespace"), text_at(service, "name"))
+
+
+def changes(found: JsonObject | None, document: JsonObject) -> tuple[str, ...]:
+    """Return what writing `document` changes, as field paths; nothing where there was none."""
+    if found is None:
+        return ()
+    return tuple(
+        f"{part}.{key}"
+        for part in ("metadata", "spec")
+        for key in sorted({*object_at(found, part), *object_at(document, part)})
+        if object_at(found, part).get(key) != object_at(document, part).get(key)
+    )
 
 
 def decide(found: JsonObject | None, ours: Installation, *, now: datetime) -> Decision:
@@ -170,7 +181,7 @@ def _metadata(found: JsonObject, ours: Installation) -> JsonObject:
         {
             "apiVersion": "rbac.authorization.k8s.io/v1",
             "kind": "ClusterRole",
-            "name": OWNER_NAME,
+            "name": ours.service.name,
             "uid": ours.owner_uid,
         }
     ]
@@ -190,7 +201,7 @@ def _no_owner(ours: Installation) -> str:
     if ours.owner_uid:
         return ""
     return (
-        f"has no owner, because there is no ClusterRole {OWNER_NAME}: it has to be deleted by hand"
+        f"has no owner, because there is no ClusterRole {ours.service.name}: it has to be deleted by hand"
         " when this server is removed, or else no namespace can be deleted any more"
     )
 

@@ -70,7 +70,7 @@ class _Signer:
         async with reflecting(collection) as observations:
             async for each in observations:
                 self._take(each)
-                keeper.wake()
+                keeper.look(each)
 
     async def step(self) -> Outcome:
         """Decide about everything that is there. Raises `UpstreamError`, and goes on with it later."""

@@ -1,8 +1,9 @@
 """The server's own certificates in a cluster, from its CA or from files, and who is told of them."""
 
+import logging
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 
 from apiserver.auth.access import PodNodes
@@ -27,6 +28,8 @@ from apiserver.serving.clock import utc_now
 from apiserver.serving.tls import PemPair, ServerTLS, client_tls
 from apiserver.upstream.client import Client
 
+log = logging.getLogger(__name__)
+
 # Served with until there is a certificate that somebody could believe, so that probes are answered.
 _TEMPORARY = timedelta(hours=1)
 
@@ -39,10 +42,25 @@ class OwnCertificates:
         self.shown_to_agents: ssl.SSLContext | None = None
         self.keepers: dict[str, Keeper] = {}
 
+    def serve(self, pair: PemPair) -> None:
+        """Show this certificate to clients."""
+        with _going_on_as_before("clients"):
+            self.tls.replace(pair)
+
     def show(self, pair: PemPair | None, authorities: Authorities | None) -> None:
         """Call agents with this certificate, and believe these CAs."""
         if pair is not None and authorities is not None:
-            self.shown_to_agents = client_tls(pair, authorities.bundle)
+            with _going_on_as_before("agents"):
+                self.shown_to_agents = client_tls(pair, authorities.bundle)
+
+
+@contextmanager
+def _going_on_as_before(peers: str) -> Iterator[None]:
+    """Log what TLS does not take: it is stricter than who has read it, and no reason to end."""
+    try:
+        yield
+    except (ssl.SSLError, ValueError) as error:
+        log.error("certificate cannot be used", extra={"for": peers, "error": str(error)})  # noqa: TRY400 - the reason is the whole story
 
 
 @asynccontextmanager
@@ -80,7 +98,7 @@ async def keeping_certificates(
         }
         await enter(
             running(
-                served.pairs.each(own.tls.replace),
+                served.pairs.each(own.serve),
                 shown.pairs.each(lambda pair: own.show(pair, authorities.value)),
                 authorities.each(lambda newest: own.show(shown.pairs.value, newest)),
             )

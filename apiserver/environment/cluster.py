@@ -15,6 +15,7 @@ from apiserver.auth.authentication import Authenticator
 from apiserver.auth.subjectaccessreview import SubjectAccessReviews
 from apiserver.auth.tokenreview import TokenReviews
 from apiserver.auth.trust import following_trust
+from apiserver.cluster.delegation import awaiting_delegation
 from apiserver.cluster.keeping import Keeper
 from apiserver.cluster.namespaces import following_namespaces
 from apiserver.config import ClusterConfig, Config
@@ -33,6 +34,7 @@ async def in_cluster(config: Config, mode: ClusterConfig) -> AsyncGenerator[Envi
     async with (
         _opening_client(mode) as client,
         following_trust(client, fixed=fixed) as trust,
+        awaiting_delegation(client) as delegation,
         following_namespaces(client) as namespaces,
         following_agents(client, namespace=mode.namespace) as directory,
         keeping_certificates(client, mode, directory) as own,
@@ -47,6 +49,7 @@ async def in_cluster(config: Config, mode: ClusterConfig) -> AsyncGenerator[Envi
             pod_nodes=directory,
             checks=(
                 _check("authentication", lambda: trust.problem),
+                _check("delegation", partial(_problem, delegation)),
                 _check("namespaces", lambda: namespaces.problem),
                 *(_check(name, partial(_problem, kept)) for name, kept in own.keepers.items()),
             ),

@@ -9,15 +9,9 @@ from contextlib import asynccontextmanager, contextmanager
 
 from aiohttp import web
 
+from apiserver.serving.connections import listening
+
 log = logging.getLogger(__name__)
-
-# Go's servers take headers of 1 MiB; aiohttp's own limits (8,190 bytes, 128 headers) would lock out
-# users of many groups, each of which arrives as a header (apiserver-protocol 1.8).
-MAX_HEADER_BYTES = 1 << 20
-MAX_HEADERS = 10_000
-
-# kube-apiserver's proxy keeps idle connections for 90 s; a server that closes earlier races it.
-KEEPALIVE_SECONDS = 120.0
 
 
 class Ending:
@@ -81,32 +75,14 @@ async def serving(
     Without `tls` it is plain HTTP.
     At the end of the block the listener closes first, then handlers have `shutdown_seconds`.
     """
-    runner = web.AppRunner(
-        app,
-        access_log=None,
-        auto_decompress=False,
-        handler_cancellation=True,
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        max_line_size=MAX_HEADER_BYTES,
-        max_field_size=MAX_HEADER_BYTES,
-        max_headers=MAX_HEADERS,
-        shutdown_timeout=shutdown_seconds,
-    )
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=shutdown_seconds)
     await runner.setup()
+    assert runner.server is not None
     try:
-        site = web.TCPSite(runner, host, port, ssl_context=tls, reuse_address=True)
-        await site.start()
-        yield _bound_port(runner)
+        async with listening(runner.server, host=host, port=port, tls=tls) as bound_port:
+            yield bound_port
     finally:
         await runner.cleanup()
-
-
-def _bound_port(runner: web.AppRunner) -> int:
-    address = runner.addresses[0]
-    assert isinstance(address, tuple)
-    port = address[1]
-    assert isinstance(port, int)
-    return port
 
 
 async def until_signalled() -> None:

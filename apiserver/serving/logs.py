@@ -1,5 +1,6 @@
 """Log records as lines of JSON on standard error: time, level, logger, sentence, fields."""
 
+import json
 import logging
 import sys
 from datetime import UTC, datetime
@@ -24,7 +25,11 @@ class JsonFormatter(logging.Formatter):
         line |= {k: v for k, v in vars(record).items() if k not in _STANDARD}
         if record.exc_info:
             line["exception"] = self.formatException(record.exc_info)
-        return orjson.dumps(line, default=str).decode()
+        try:
+            return orjson.dumps(line, default=str).decode()
+        except orjson.JSONEncodeError:
+            # What is no UTF-8, or too large a number: a client must not be able to have its line lost.
+            return json.dumps(line, default=str)
 
 
 def log_causes(

@@ -30,6 +30,7 @@ class Probe:
         self._name = name
         self._checks = checks
         self._failing: tuple[str, ...] | None = None
+        self._has_passed = False
 
     async def run(self, *, verbose: bool, reasons: bool = False) -> ProbeResult:
         """Ask every check; a failure is always told in full, success only if `verbose`.
@@ -52,13 +53,16 @@ class Probe:
 
     def _log_change(self, problems: dict[str, str]) -> None:
         failing = tuple(f"{name}: {problem}" for name, problem in problems.items() if problem)
-        if failing == (self._failing or ()):
+        if failing == self._failing:
             return
         self._failing = failing
-        if failing:
-            log.warning("probe fails", extra={"probe": self._name, "checks": list(failing)})
+        if not failing:
+            self._has_passed = True
+            log.info("probe passes", extra={"probe": self._name})
         else:
-            log.info("probe passes again", extra={"probe": self._name})
+            # Who starts is not ready at once: what goes wrong meanwhile is told where it does.
+            level = logging.WARNING if self._has_passed else logging.INFO
+            log.log(level, "probe fails", extra={"probe": self._name, "checks": list(failing)})
 
 
 class Gate:

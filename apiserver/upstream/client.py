@@ -102,7 +102,7 @@ class ApiStatusError(UpstreamError):
     """
 
     def __init__(self, code: int, reason: str, message: str, *, retry_after: int = 0) -> None:
-        super().__init__(f"{code} {reason}: {message}")
+        super().__init__(": ".join(filter(None, (f"{code} {reason}".strip(), message))))
         self.code = code
         self.reason = reason
         self.message = message
@@ -174,7 +174,8 @@ class Client:
                     async with response:
                         raise await _refusal(response)
         async with response, aclosing(_documents(response)) as documents:
-            _keep_alive(response)
+            with _translated():
+                _keep_alive(response)
             yield documents
 
     async def _exchange(
@@ -285,7 +286,8 @@ def _translated() -> Iterator[None]:
         yield
     except TimeoutError as error:
         raise UnreachableError("no answer in time") from error
-    except (aiohttp.ClientError, LineTooLongError, OSError) as error:
+    # ConfigException: the ServiceAccount's token, which is read again every minute, is not there.
+    except (aiohttp.ClientError, ConfigException, LineTooLongError, OSError) as error:
         raise UnreachableError(str(error) or type(error).__name__) from error
 
 
@@ -295,7 +297,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> ApiStatusError:
     except UnreachableError:
         status = {}
     if text_at(status, "kind") != "Status":
-        status = {"message": "the answer is not a Status"}
+        status = {"message": f"{response.reason}, and no Status"}
     return ApiStatusError.from_status(status, code=response.status)
 
 
@@ -330,7 +332,10 @@ def _document(body: bytes) -> JsonObject:
 
 def _keep_alive(response: aiohttp.ClientResponse) -> None:
     transport = response.connection.transport if response.connection else None
-    peer: socket.socket | None = transport.get_extra_info("socket") if transport else None
+    # What is closing may have no socket any more, and uvloop's word for that is ValueError.
+    if transport is None or transport.is_closing():
+        return
+    peer: socket.socket | None = transport.get_extra_info("socket")
     if peer is None:
         return
     for level, option, value in _KEEPALIVE:

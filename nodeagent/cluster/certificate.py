@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Final
 
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
@@ -23,6 +23,16 @@ from apiserver.upstream.backoff import Jitter
 # comes: signers backdate, so its whole lifetime may lie before that for the greater part.
 _EARLIEST_RENEWAL: Final = 0.6
 _LATEST_RENEWAL: Final = 0.7
+
+# What `cryptography` raises over content that it does not take; parts are read as they are asked for.
+_UNREADABLE: Final = (
+    ValueError,
+    TypeError,
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+)
 
 
 class BundleError(Exception):
@@ -63,7 +73,7 @@ def parse_bundle(text: str) -> Bundle:
     try:
         authorities = tuple(x509.load_pem_x509_certificates(text.encode()))
         strangers = [each.subject.rfc4514_string() for each in authorities if not _is_ca(each)]
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise BundleError(f"cannot be read as PEM certificates: {error}") from error
     if strangers:
         raise BundleError(f"holds certificates that are no CA's: {', '.join(strangers)}")
@@ -120,7 +130,7 @@ def read_certificate(
     try:
         leaf = x509.load_pem_x509_certificates(chain)[0]
         problems = tuple(_misfits(leaf, request, node))
-    except ValueError as error:
+    except _UNREADABLE as error:
         raise UnfitCertificateError((f"it cannot be read: {error}",)) from error
     if problems:
         raise UnfitCertificateError(problems)
@@ -199,6 +209,6 @@ def _is_ca(certificate: x509.Certificate) -> bool:
 def _has_issued(authority: x509.Certificate, certificate: x509.Certificate) -> bool:
     try:
         certificate.verify_directly_issued_by(authority)
-    except (ValueError, TypeError, InvalidSignature):
+    except (*_UNREADABLE, InvalidSignature):
         return False
     return True

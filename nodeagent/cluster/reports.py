@@ -13,6 +13,7 @@ import random
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from http import HTTPStatus
 from typing import Final, TypeAlias
 
 import orjson
@@ -28,7 +29,7 @@ from apiserver.agentapi import (
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
 from apiserver.resource.types import GROUP_VERSION
 from apiserver.upstream.backoff import Backoff, Jitter
-from apiserver.upstream.client import Client, UpstreamError
+from apiserver.upstream.client import ApiStatusError, Client, UpstreamError
 
 log = logging.getLogger(__name__)
 
@@ -157,15 +158,26 @@ class ReportSender:
             self._sequence += 1
             # Only a page that holds everything may say so: what a full report lacks is not there.
             whole = is_full and len(pages) == 1
-            answer = await self._send(
+            await self._send_page(
                 NodeReport(self._node, self._boot_id, self._sequence, whole, page)
             )
             self._told.update((each.uid, each) for each in page if each.uid in self._newest)
-            for rejected in answer.rejected:
-                log.info(
-                    "report of a capture was not taken",
-                    extra={"uid": rejected.uid, "reason": rejected.reason},
-                )
+
+    async def _send_page(self, report: NodeReport) -> None:
+        try:
+            answer = await self._send(report)
+        except ApiStatusError as error:
+            if error.code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+                raise
+            # It will be too large again; the other captures have to be told all the same.
+            uids = [each.uid for each in report.captures]
+            log.error("report is too large for the server", extra={"uids": uids})  # noqa: TRY400 - the uids are the whole story
+            return
+        for rejected in answer.rejected:
+            log.info(
+                "report of a capture was not taken",
+                extra={"uid": rejected.uid, "reason": rejected.reason},
+            )
 
     def _note_failure(self, error: UpstreamError) -> None:
         if not self._is_failing:

@@ -1,7 +1,6 @@
 """A CertificateSigningRequest of ours: how it is made, and what became of it. Pure."""
 
 import base64
-import binascii
 from typing import Final
 
 from apiserver.agentapi import AGENT_SIGNER
@@ -47,5 +46,5 @@ def issued_certificate(document: JsonObject) -> bytes:
             raise TurnedDownError(f"{verdict}, {reason}: {message}")
     try:
         return base64.b64decode(text_at(status, "certificate"), validate=True)
-    except binascii.Error as error:
+    except ValueError as error:
         raise TurnedDownError("its certificate is not Base64") from error

@@ -7,7 +7,8 @@ A link is a pod's while all of this holds (DESIGN 5):
    other end is in the namespace of that number. Numbers are used again, but not while their
    namespace lives, which it does while the process does. So a link is asked for anew between two
    questions that found the same living process in the same namespace.
-3. No other pod claims that namespace: pods share none, and a process may enter any.
+3. No other pod claims that namespace, neither when its process is found nor when a link is: pods
+   share none, and a process may enter any.
 
 Once proven, a link outlives the process: a pair goes with either of its namespaces, so that while
 the link is there with its other end where it was, the namespace is there, and a pod's for life.
@@ -130,15 +131,23 @@ class Proofs(Generic[_Held]):
         """Find the links that lead into the pods."""
         by_namespace: dict[int, list[int]] = {}
         for link in links:
-            by_namespace.setdefault(link.peer_namespace, []).append(link.index)
-        for proof in self._proofs.values():
-            if proof.sandbox is None:
-                continue
-            namespace = self._kernel.namespace_of(proof.sandbox.process.pid)
-            if namespace is None or (proof.links and namespace != proof.namespace):
+            if link.peer_namespace != NO_NAMESPACE:
+                by_namespace.setdefault(link.peer_namespace, []).append(link.index)
+        numbers = {
+            uid: self._kernel.namespace_of(proof.sandbox.process.pid)
+            for uid, proof in self._proofs.items()
+            if proof.sandbox
+        }
+        # Once more, because a process may have entered another pod's namespace since it was found.
+        claims = Counter(numbers.values())
+        owned = {proof.namespace for proof in self._proofs.values() if proof.links}
+        for uid, namespace in numbers.items():
+            proof = self._proofs[uid]
+            is_anothers = claims[namespace] > 1 or namespace in owned
+            if namespace is None or (namespace != proof.namespace if proof.links else is_anothers):
                 continue
             proof.namespace = namespace
-            for index in by_namespace.get(namespace, ()) if namespace != NO_NAMESPACE else ():
+            for index in by_namespace.get(namespace, ()):
                 if index not in proof.links and (proven := self._prove(proof, index)):
                     proof.links[index] = proven
 

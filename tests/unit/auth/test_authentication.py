@@ -3,7 +3,10 @@ from hashlib import sha256
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
+from cryptography.x509.oid import ExtensionOID
 
 from apiserver.auth.authentication import Authenticator, RefusedTokenError
 from apiserver.auth.certificates import Authority
@@ -163,3 +166,57 @@ async def test_who_is_trusted_is_asked_anew_for_each_request():
 
     assert before is None
     assert after is not None
+
+
+def unreadable(authority) -> bytes:
+    """Make a client's certificate with a name of a kind that nobody reads (x400Address)."""
+    names = x509.UnrecognizedExtension(
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\xa3\x02\x05\x00"
+    )
+    issuer = x509.load_pem_x509_certificate(authority.certificate)
+    key = load_pem_private_key(authority.key, None)
+    assert isinstance(key, EllipticCurvePrivateKey)
+    return (
+        x509.CertificateBuilder(issuer.subject, issuer.subject, key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + DAY)
+        .add_extension(names, critical=False)
+        .sign(key, SHA256())
+        .public_bytes(Encoding.DER)
+    )
+
+
+@pytest.mark.parametrize(
+    "der",
+    [
+        pytest.param(b"\x30\x00", id="no certificate"),
+        pytest.param(unreadable(CLIENTS), id="one with parts that cannot be read"),
+        pytest.param(
+            certificate(CLIENTS, "alice").replace(
+                b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x7f"
+            ),
+            id="one of another version",
+        ),
+    ],
+)
+async def test_a_certificate_that_cannot_be_read_is_nobodys(der):
+    assert await AUTHENTICATOR.user_of(der, HEADERS, now=NOW) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "groups"),
+    [
+        pytest.param("system:anonymous", ("system:unauthenticated",), id="as Kubernetes says it"),
+        pytest.param("system:anonymous", (), id="by name alone"),
+        pytest.param("nobody", ("system:unauthenticated",), id="by group alone"),
+    ],
+)
+async def test_whom_the_front_proxy_does_not_know_is_not_made_known_here(name, groups):
+    headers = {"x-remote-user": (name,), "x-remote-group": groups}
+    proxy = certificate(PROXIES, "front-proxy-client")
+
+    user = await AUTHENTICATOR.user_of(proxy, headers, now=NOW)
+
+    assert user is not None
+    assert user.groups == groups

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from apiserver.auth.reviews import Answers, ReviewError, Reviews
-from apiserver.upstream.client import open_client
+from apiserver.auth.reviews import CONCURRENT, Answers, ReviewError, Reviews
+from apiserver.upstream.client import Client, open_client
 from tests.fakes.kubernetes_api import KubernetesAPI, Reply, a_status, serving, write_kubeconfig
 
 PATH = "/apis/authentication.k8s.io/v1/tokenreviews"
@@ -92,6 +92,7 @@ async def test_what_will_not_pass_is_asked_once(api, reviews):
         await reviews.ask({})
 
     assert "Forbidden" in caught.value.reason
+    assert "needs ClusterRole system:auth-delegator" in caught.value.reason
     assert len(api.asked) == 1
 
 
@@ -238,3 +239,35 @@ async def test_when_the_asker_goes_away_another_asks(answers):
 
     assert first.cancelled()
     assert second.result() == "answer"
+
+
+class Busy(Client):
+    """A cluster that answers nothing for now."""
+
+    def __init__(self):
+        self.asked = 0
+        self.most = asyncio.Event()
+        self.answers = asyncio.Event()
+
+    async def create(self, path, document):  # noqa: ARG002 - as its base
+        self.asked += 1
+        if self.asked == CONCURRENT:
+            self.most.set()
+        await self.answers.wait()
+        return {}
+
+
+async def test_questions_that_anybody_can_cause_leave_connections_for_others():
+    cluster = Busy()
+    reviews = Reviews(cluster, PATH, jitter=lambda low, _high: low, sleep=asyncio.sleep)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        for _ in range(2 * CONCURRENT):
+            tasks.create_task(reviews.ask({}))
+        await cluster.most.wait()
+        await asyncio.sleep(0)
+        asked_at_once = cluster.asked
+        cluster.answers.set()
+
+    assert asked_at_once == CONCURRENT
+    assert cluster.asked == 2 * CONCURRENT

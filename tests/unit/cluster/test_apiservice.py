@@ -65,6 +65,15 @@ async def test_it_is_made_with_the_bundle_and_the_owner(cluster, authority, keep
     assert made["metadata"]["ownerReferences"][0]["uid"] == cluster.get(ROLE)["metadata"]["uid"]
 
 
+async def test_an_installation_of_another_name_has_an_owner_of_that_name(cluster, keeping, fine):
+    await cluster.create(ROLES, {"metadata": {"name": "another-apiserver"}})
+
+    async with keeping(service=ServiceReference("packetcapture", "another-apiserver")) as keeper:
+        await fine(keeper)
+
+    assert cluster.get(PATH)["metadata"]["ownerReferences"][0]["name"] == "another-apiserver"
+
+
 async def test_a_bundle_put_in_by_hand_is_put_right(cluster, authority, keeping, fine):
     async with keeping() as keeper:
         await fine(keeper)
@@ -149,6 +158,7 @@ async def test_somebody_elses_stays_and_when_it_goes_ours_is_made(cluster, keepi
 
 async def test_two_installations_do_not_fight(cluster, keeping, fine, until):
     other = ServiceReference("packetcapture", "another-apiserver")
+    await cluster.create(ROLES, {"metadata": {"name": other.name}})
 
     async with keeping() as first, keeping(service=other) as second:
         await until(second, lambda state: "belongs to" in state.problem or not state.problem)

@@ -3,6 +3,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,6 +24,7 @@ from apiserver.cluster.authority import (
     tells,
 )
 from apiserver.cluster.certificates import must_issue
+from apiserver.jsontypes import JsonObject
 from apiserver.pki import (
     Certificate,
     Identity,
@@ -299,3 +304,26 @@ def test_a_foreign_authority_with_a_short_life_is_taken_too():
     (certificate,) = read_certificates(pair.certificate)
 
     assert not plan((Authority(certificate, pair.key),), now=NOW - 2 * HOUR).reason
+
+
+def test_a_secret_with_a_key_that_cannot_sign_here_says_so():
+    key = rsa.generate_private_key(65537, 2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "ours")])
+    own = (
+        x509.CertificateBuilder(name, name, key.public_key())
+        .serial_number(1)
+        .not_valid_before(datetime(2026, 1, 1, tzinfo=UTC))
+        .not_valid_after(datetime(2027, 1, 1, tzinfo=UTC))
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    data: JsonObject = {"ca.crt": b64encode(own).decode(), "ca.key": b64encode(private).decode()}
+
+    with pytest.raises(BrokenSecretError, match="not ECDSA"):
+        parse_secret({"data": data})

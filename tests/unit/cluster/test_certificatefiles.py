@@ -2,9 +2,13 @@ import asyncio
 from datetime import timedelta
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
 
 from apiserver.cluster.certificatefiles import following_certificate_files
-from apiserver.pki import Identity, issue, new_authority
+from apiserver.pki import Identity, KeyPair, issue, new_authority
 from apiserver.serving.tls import TLSFiles
 
 DAY = timedelta(days=1)
@@ -136,3 +140,26 @@ async def test_one_that_is_not_valid_yet_is_complained_about(
     time.now -= DAY
     async with following() as certificate:
         await until(certificate, lambda state: "this clock is wrong" in state.problem)
+
+
+async def test_a_key_that_tls_finds_too_weak_is_not_taken(files, following, time, until):
+    key = rsa.generate_private_key(65537, 1024)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "x")])
+    weak = (
+        x509.CertificateBuilder(name, name, key.public_key())
+        .serial_number(1)
+        .not_valid_before(time.now)
+        .not_valid_after(time.now + DAY)
+        .sign(key, hashes.SHA256())
+    )
+    private = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    await write(files, KeyPair(weak.public_bytes(serialization.Encoding.PEM), private))
+
+    async with following() as certificate:
+        await until(certificate, lambda state: "too small" in state.problem)
+
+    assert certificate.pairs.value is None

@@ -6,6 +6,7 @@ import pytest
 
 from apiserver.cluster.keeping import WAITS_FOR_CA, Keeper, Outcome, running, seconds_until
 from apiserver.upstream.client import ApiStatusError, UnreachableError
+from apiserver.upstream.reflector import Disconnected, Reconnected
 from tests.fakes.time import NOON
 
 FINE = Outcome()
@@ -140,6 +141,37 @@ async def test_the_same_trouble_is_told_once(keeper, time, caplog):
             await time.advance(timedelta(minutes=1))
 
     assert [each.message for each in caplog.records] == ["not as it should be"]
+
+
+async def test_trouble_that_is_over_is_told_and_to_be_fine_from_the_first_is_not(
+    keeper, time, fine, caplog
+):
+    caplog.set_level(logging.INFO)
+    steps = Steps(FINE, Outcome(warning="odd"), FINE)
+    async with running(keeper.run(steps)):
+        await fine(keeper)
+        assert not caplog.records
+        keeper.wake()
+        await steps.taken.acquire()
+        await time.asleep()
+        await time.advance(timedelta(minutes=1))
+
+        await fine(keeper)
+
+    assert [each.message for each in caplog.records] == [
+        "not as it should be",
+        "as it should be again",
+    ]
+
+
+async def test_what_may_be_read_and_not_watched_is_told(keeper, until, fine):
+    async with running(keeper.run(Steps(FINE))):
+        keeper.look(Disconnected(ApiStatusError(403, "Forbidden", "no watch")))
+        state = await until(keeper, lambda state: state.warning)
+        assert state.warning == "thing: its changes are not seen: 403 Forbidden: no watch"
+
+        keeper.look(Reconnected())
+        await fine(keeper)
 
 
 async def test_a_server_may_say_how_long_to_wait(keeper, time):

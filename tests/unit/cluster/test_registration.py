@@ -6,6 +6,7 @@ import pytest
 from apiserver.cluster.registration import (
     Installation,
     ServiceReference,
+    changes,
     decide,
     holder_of,
     is_leaving,
@@ -209,6 +210,19 @@ def test_one_that_is_being_deleted_is_left_alone():
     found["metadata"]["deletionTimestamp"] = "2026-01-02T12:00:00Z"
 
     assert written(found, installation()) is None
+
+
+def test_what_a_write_changes_is_told_by_its_fields():
+    edited = made()
+    edited["metadata"]["labels"] = {}
+    edited["spec"] |= {"caBundle": "x", "insecureSkipTLSVerify": True}
+
+    assert changes(edited, made()) == (
+        "metadata.labels",
+        "spec.caBundle",
+        "spec.insecureSkipTLSVerify",
+    )
+    assert changes(None, made()) == ()
 
 
 @pytest.mark.parametrize(

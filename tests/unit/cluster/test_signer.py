@@ -5,7 +5,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from cryptography.x509.oid import ExtendedKeyUsageOID, ExtensionOID, NameOID
 
 from apiserver.cluster.casecret import keeping_authority
 from apiserver.cluster.signer import signing_certificates
@@ -183,3 +183,23 @@ async def test_a_request_that_is_gone_is_forgotten(api, signing, fine):
         await api.create(PATH, csr("b"))
         await api.until(f"{PATH}/b", is_signed)
         await fine(keeper)
+
+
+async def test_a_request_that_cannot_be_read_keeps_no_other_waiting(api, signing, fine):
+    names = x509.UnrecognizedExtension(
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\xa3\x02\x05\x00"
+    )
+    odd = (
+        x509.CertificateSigningRequestBuilder(x509.Name([]))
+        .add_extension(names, critical=False)
+        .sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256())
+        .public_bytes(serialization.Encoding.PEM)
+    )
+    await api.create(PATH, csr("a", request=b64encode(odd).decode()))
+    await api.create(PATH, csr("b"))
+
+    async with signing() as signer:
+        await api.until(f"{PATH}/b", is_signed)
+        await fine(signer)
+
+    assert condition(api.get(f"{PATH}/a")) == [("Denied", "NotForThisNode")]

@@ -79,7 +79,7 @@ def test_a_policy_selects_the_servers_pod(installed, kind):
 def test_the_network_policy_opens_the_servers_port_alone(installed):
     policy = installed.get("NetworkPolicy", SERVER)["spec"]
 
-    assert policy["ingress"] == [{"ports": [{"port": "https"}]}]
+    assert policy["ingress"] == [{"ports": [{"port": "https", "protocol": "TCP"}]}]
 
 
 def test_no_drain_waits_for_the_server(installed):

@@ -32,18 +32,23 @@ async def test_a_failure_is_named_and_its_reason_withheld(verbose):
     assert result.text == ("[+]ping ok\n[-]storage failed: reason withheld\nreadyz check failed\n")
 
 
-async def test_only_a_change_is_logged(caplog):
-    problems = ["away", "away", "", ""]
+async def test_only_a_change_is_logged_and_to_fail_is_a_warning_after_having_passed(caplog):
+    problems = ["away", "away", "", "", "away", ""]
 
     async def answer():
         return problems.pop(0)
 
     probe = Probe("readyz", (Check("storage", answer),))
     with caplog.at_level("INFO"):
-        for _ in range(4):
+        for _ in range(6):
             await probe.run(verbose=False)
 
-    assert [record.message for record in caplog.records] == ["probe fails", "probe passes again"]
+    assert [(record.levelname, record.message) for record in caplog.records] == [
+        ("INFO", "probe fails"),
+        ("INFO", "probe passes"),
+        ("WARNING", "probe fails"),
+        ("INFO", "probe passes"),
+    ]
 
 
 async def test_who_may_know_is_told_why():

@@ -4,6 +4,8 @@ from datetime import timedelta
 
 import pytest
 import yaml
+from kubernetes_asyncio.client import ApiClient
+from kubernetes_asyncio.config import ConfigException
 
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.serving.clock import utc_now
@@ -287,3 +289,13 @@ async def test_a_server_of_another_authority_is_not_believed(tmp_path):
             await client.get_json(PATH)
 
     assert api.asked == []
+
+
+async def test_a_token_that_is_gone_for_a_while_is_as_a_server_that_is_away(client, monkeypatch):
+    async def find_no_token(*_arguments, **_options):
+        raise ConfigException("Token file exists but empty.")
+
+    monkeypatch.setattr(ApiClient, "call_api", find_no_token)
+
+    with pytest.raises(UnreachableError, match="Token file"):
+        await client.get_json(PATH)

@@ -2,8 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtensionOID
 
 from apiserver.pki import Identity, issue
 from apiserver.serving.tls import ServerTLS
@@ -151,6 +153,24 @@ def test_a_bundle_holds_its_certificates_and_not_what_stands_between_them():
     assert bundle == bundle_of(CA, OTHER)
 
 
+def an_unreadable_ca():
+    """Return a CA with a name of a kind that nobody reads (x400Address)."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = x509.UnrecognizedExtension(
+        ExtensionOID.SUBJECT_ALTERNATIVE_NAME, b"\x30\x04\xa3\x02\x05\x00"
+    )
+    return (
+        x509.CertificateBuilder(x509.Name([]), x509.Name([]), key.public_key())
+        .serial_number(1)
+        .not_valid_before(NOW)
+        .not_valid_after(NOW + HOUR)
+        .add_extension(names, critical=False)
+        .sign(key, hashes.SHA256())
+        .public_bytes(Encoding.PEM)
+        .decode()
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -160,6 +180,7 @@ def test_a_bundle_holds_its_certificates_and_not_what_stands_between_them():
         pytest.param(text_of(CA)[:-40], "PEM", id="cut off"),
         pytest.param(CA.key.decode(), "PEM", id="a key"),
         pytest.param(text_of(CA, LEAF), "no CA's: CN=leaf", id="not a CA's among them"),
+        pytest.param(text_of(CA) + an_unreadable_ca(), "not supported", id="unreadable in part"),
     ],
 )
 def test_what_is_no_bundle_is_refused(text, problem):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
-from apiserver.upstream.client import UnreachableError, open_client
+from apiserver.upstream.client import ApiStatusError, UnreachableError, open_client
 from nodeagent.cluster.reports import (
     REPORTS_PATH,
     Rhythm,
@@ -31,6 +31,7 @@ class Server:
         self.times: list[float] = []
         self.attempts = 0
         self.is_away = False
+        self.too_large = ""
         self.rejected: tuple[Rejected, ...] = ()
         self._came = asyncio.Event()
 
@@ -39,6 +40,8 @@ class Server:
         self._came.set()
         if self.is_away:
             raise UnreachableError("away")
+        if self.too_large in {each.name for each in report.captures}:
+            raise ApiStatusError(413, "RequestEntityTooLarge", "limit is 3145728")
         self.reports.append(report)
         self.times.append(asyncio.get_running_loop().time())
         return ReportAnswer(tuple(each.uid for each in report.captures), self.rejected)
@@ -230,6 +233,19 @@ def test_a_capture_larger_than_a_page_goes_alone():
     pages = list(paginate([small, large, small, small], max_bytes=1000))
 
     assert pages == [(small,), (large,), (small, small)]
+
+
+async def test_a_report_that_is_too_large_for_the_server_keeps_no_other_from_being_told(server):
+    server.too_large = "a"
+    names = tuple(f"{'x' * 200}{i}.pcap" for i in range(6000))
+    async with sending(server) as sender:
+        sender.put(a_report("a", file_names=names))
+        sender.put(a_report("b"))
+        await server.until_reports(1)
+        await asyncio.sleep(60)
+
+    assert [[each.name for each in report.captures] for report in server.reports] == [["b"]]
+    assert server.attempts == 2
 
 
 @pytest.mark.looptime(False)

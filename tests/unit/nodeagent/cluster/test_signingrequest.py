@@ -44,6 +44,7 @@ def test_a_certificate_is_there_once_it_is_signed(status, expected):
             id="failed, without a reason",
         ),
         pytest.param({"certificate": "!"}, "its certificate is not Base64", id="nonsense"),
+        pytest.param({"certificate": "é"}, "its certificate is not Base64", id="no ASCII"),
     ],
 )
 def test_what_will_bring_no_certificate_says_so(status, verdict):

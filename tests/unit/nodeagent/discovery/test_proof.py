@@ -281,3 +281,29 @@ def test_closing_lets_go_of_every_process(proofs):
     proofs.close()
 
     assert all(each.is_closed for each in witnesses)
+
+
+def test_a_process_that_goes_to_another_pod_after_it_was_found_gets_none_of_its_links(
+    proofs, kernel
+):
+    proofs.offer({"a": a_witness(1), "b": a_witness(2)})
+    kernel.links = {6: a_link(6, 8)}
+    settle(proofs, kernel.links)
+
+    kernel.namespaces[1] = 8
+    kernel.links = {6: a_link(6, 8), 9: a_link(9, 8)}
+    settle(proofs, kernel.links)
+
+    assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), {6, 9})
+
+
+def test_while_two_processes_are_in_one_namespace_neither_pod_gets_its_links(proofs, kernel):
+    kernel.namespaces[1] = 8
+    proofs.offer({"a": a_witness(1), "b": a_witness(2)})
+
+    settle(proofs, kernel.links)
+    assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), set())
+
+    kernel.namespaces[1] = 7
+    settle(proofs, kernel.links)
+    assert (proven(proofs, "a"), proven(proofs, "b")) == ({5}, {6})
