@@ -9,7 +9,7 @@ import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import Final, TypeAlias
+from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
@@ -19,8 +19,6 @@ from cryptography.hazmat.primitives.asymmetric.types import PublicKeyTypes
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from apiserver.serving.tls import PemPair
-
-KeyPair: TypeAlias = PemPair
 
 # Clocks of two machines differ, by a whole hour where one has its time zone wrong. A certificate
 # that is valid only from now is refused by the slower of them.
@@ -90,7 +88,7 @@ class Certificate:
         return self.made + (self.not_after - self.made) * share
 
 
-def new_authority(common_name: str, *, now: datetime, lifetime: timedelta) -> KeyPair:
+def new_authority(common_name: str, *, now: datetime, lifetime: timedelta) -> PemPair:
     """Make a self-signed CA that may sign leaf certificates only."""
     key = ec.generate_private_key(ec.SECP256R1())
     subject = _subject(Identity(common_name))
@@ -105,17 +103,17 @@ def new_authority(common_name: str, *, now: datetime, lifetime: timedelta) -> Ke
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
         .sign(key, hashes.SHA256())
     )
-    return KeyPair(_pem(certificate), _private_pem(key))
+    return PemPair(_pem(certificate), _private_pem(key))
 
 
 def issue(
-    authority: KeyPair,
+    authority: PemPair,
     identity: Identity,
     *,
     now: datetime,
     lifetime: timedelta,
     usage: Usage | None = None,
-) -> KeyPair:
+) -> PemPair:
     """Make a leaf certificate and its key; it ends with its CA at the latest.
 
     Without a `usage` it is for clients, and for servers too where it has names to serve under.
@@ -123,11 +121,11 @@ def issue(
     usages = (usage,) if usage else _usages(identity)
     key = ec.generate_private_key(ec.SECP256R1())
     leaf = _Leaf(identity, key.public_key(), usages)
-    return KeyPair(_sign(authority, leaf, now=now, lifetime=lifetime), _private_pem(key))
+    return PemPair(_sign(authority, leaf, now=now, lifetime=lifetime), _private_pem(key))
 
 
 def certify(
-    authority: KeyPair,
+    authority: PemPair,
     identity: Identity,
     public_key: bytes,
     *,
@@ -189,7 +187,7 @@ def _usages(identity: Identity) -> tuple[Usage, ...]:
     return (Usage.CLIENT, Usage.SERVER) if is_server else (Usage.CLIENT,)
 
 
-def _sign(authority: KeyPair, leaf: _Leaf, *, now: datetime, lifetime: timedelta) -> bytes:
+def _sign(authority: PemPair, leaf: _Leaf, *, now: datetime, lifetime: timedelta) -> bytes:
     signer = _load(authority.certificate)
     signing_key = serialization.load_pem_private_key(authority.key, password=None)
     assert isinstance(signing_key, ec.EllipticCurvePrivateKey)

@@ -22,13 +22,13 @@ from typing import Final
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.pki import (
     Certificate,
-    KeyPair,
     PkiError,
     can_sign_with,
     new_authority,
     read_certificates,
     read_keys,
 )
+from apiserver.serving.tls import PemPair
 
 CERTIFICATES_KEY: Final = "ca.crt"
 KEYS_KEY: Final = "ca.key"
@@ -71,7 +71,7 @@ class Authority:
 class Authorities:
     """What everybody needs to know: the CA that signs, until when, and all that are believed (PEM)."""
 
-    signing: KeyPair
+    signing: PemPair
     ends: datetime
     bundle: bytes
 
@@ -155,7 +155,7 @@ def in_force(known: tuple[Authority, ...], *, now: datetime) -> Authorities | No
     announced = (each for each in able if now >= each.certificate.share_of_life(_ANNOUNCED))
     signing = next(announced, able[-1])
     return Authorities(
-        signing=KeyPair(signing.certificate.pem, signing.key),
+        signing=PemPair(signing.certificate.pem, signing.key),
         ends=signing.certificate.not_after,
         # One that is not valid yet is believed too: it is our clock that may be behind.
         bundle=b"".join(

@@ -24,9 +24,9 @@ from apiserver.cluster.keeping import (
     running,
 )
 from apiserver.cluster.latest import Latest
-from apiserver.pki import Certificate, KeyPair, PkiError, read_certificates, read_keys
+from apiserver.pki import Certificate, PkiError, read_certificates, read_keys
 from apiserver.serving.clock import Clock
-from apiserver.serving.tls import TLSFiles, load_pair
+from apiserver.serving.tls import PemPair, TLSFiles, load_pair
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class CertificateFiles(Keeper):
 
     def __init__(self, files: TLSFiles, timing: Timing) -> None:
         super().__init__(f"certificate in {files.certificate}", timing)
-        self.pairs: Latest[KeyPair] = Latest()
+        self.pairs: Latest[PemPair] = Latest()
         self._files = files
         self._clock: Clock = timing.clock
         self._certificate: Certificate | None = None
@@ -75,7 +75,7 @@ class CertificateFiles(Keeper):
                 extra={"thing": self.thing, "error": str(error)},
             )
 
-    def _take(self, pair: KeyPair, certificate: Certificate) -> None:
+    def _take(self, pair: PemPair, certificate: Certificate) -> None:
         if pair == self.pairs.value:
             return
         self._certificate = certificate
@@ -99,7 +99,7 @@ class CertificateFiles(Keeper):
         return Outcome(recheck_seconds=LONGEST_WAIT_SECONDS)
 
 
-def read_pair(files: TLSFiles) -> tuple[KeyPair, Certificate]:
+def read_pair(files: TLSFiles) -> tuple[PemPair, Certificate]:
     """Read a certificate with its chain, and its key; blocks.
 
     Returns the two as they are, and the first certificate. Raises OSError (ssl.SSLError is one), or

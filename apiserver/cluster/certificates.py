@@ -25,12 +25,12 @@ from apiserver.cluster.latest import Latest
 from apiserver.pki import (
     Certificate,
     Identity,
-    KeyPair,
     Usage,
     is_signed_by,
     issue,
     read_certificates,
 )
+from apiserver.serving.tls import PemPair
 
 log = logging.getLogger(__name__)
 
@@ -75,7 +75,7 @@ class CertificateKeeper(Keeper):
     ) -> None:
         thing = f"{usage.name.lower()} certificate of {identity.common_name}"
         super().__init__(thing, timing)
-        self.pairs: Latest[KeyPair] = Latest()
+        self.pairs: Latest[PemPair] = Latest()
         self._identity = identity
         self._usage = usage
         self._authorities = authorities

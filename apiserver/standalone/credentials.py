@@ -11,8 +11,8 @@ import yaml
 
 from apiserver import agentapi
 from apiserver.jsontypes import JsonObject
-from apiserver.pki import Identity, KeyPair, issue, new_authority
-from apiserver.serving.tls import TLSFiles
+from apiserver.pki import Identity, issue, new_authority
+from apiserver.serving.tls import PemPair, TLSFiles
 from apiserver.standalone.layout import Layout
 
 LIFETIME = timedelta(days=365)
@@ -67,7 +67,7 @@ def _kubeconfig(server_url: str, *, authority: Path, client: TLSFiles) -> JsonOb
     }
 
 
-def _write_pair(files: TLSFiles, pair: KeyPair) -> None:
+def _write_pair(files: TLSFiles, pair: PemPair) -> None:
     write_private(files.certificate, pair.certificate)
     write_private(files.key, pair.key)
 

@@ -4,7 +4,8 @@ import base64
 from datetime import datetime, timedelta
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.pki import Identity, KeyPair, certify, new_authority, read_request
+from apiserver.pki import Identity, certify, new_authority, read_request
+from apiserver.serving.tls import PemPair
 from nodeagent.cluster.certificate import Bundle, parse_bundle
 from nodeagent.cluster.signingrequest import REQUESTS_PATH
 from tests.fakes.cluster_api import ClusterAPI
@@ -56,24 +57,24 @@ class Signer:
         await self._api.delete(path_of(request))
 
 
-def a_ca(name: str, *, now: datetime) -> KeyPair:
+def a_ca(name: str, *, now: datetime) -> PemPair:
     """Make a CA that lives for years."""
     return new_authority(name, now=now, lifetime=timedelta(days=3650))
 
 
-def bundle_of(*authorities: KeyPair) -> Bundle:
+def bundle_of(*authorities: PemPair) -> Bundle:
     """Return a bundle of CAs."""
     return parse_bundle(text_of(*authorities))
 
 
-def text_of(*authorities: KeyPair) -> str:
+def text_of(*authorities: PemPair) -> str:
     """Return the text of a bundle."""
     return b"".join(each.certificate for each in authorities).decode()
 
 
 def sign(
     request: bytes,
-    authority: KeyPair,
+    authority: PemPair,
     *,
     now: datetime,
     lifetime: timedelta = LIFETIME,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from apiserver import agentapi
-from apiserver.pki import Identity, KeyPair, issue, new_authority
+from apiserver.pki import Identity, issue, new_authority
 from apiserver.serving.clock import utc_now
 from apiserver.serving.tls import PemPair, TLSFiles, client_tls
 from apiserver.standalone.credentials import write_credentials, write_private
@@ -29,7 +29,7 @@ class Installation:
     """A directory with all certificates; servers are started over it, one after the other."""
 
     layout: Layout
-    proxies: KeyPair = field(
+    proxies: PemPair = field(
         default_factory=lambda: new_authority("proxies", now=utc_now(), lifetime=_LIFETIME)
     )
 
@@ -49,7 +49,7 @@ class Installation:
 
     def user(self, name: str, *groups: str) -> ssl.SSLContext:
         """Return a context of a user that our own CA vouches for."""
-        own = KeyPair(
+        own = PemPair(
             self.layout.authority.certificate.read_bytes(), self.layout.authority.key.read_bytes()
         )
         return self.client(self._issued(own, Identity(name, groups)))
@@ -67,7 +67,7 @@ class Installation:
         """Return a context of a node's agent."""
         return self.user(agentapi.node_user(name), agentapi.NODES_GROUP)
 
-    def _issued(self, authority: KeyPair, identity: Identity) -> TLSFiles:
+    def _issued(self, authority: PemPair, identity: Identity) -> TLSFiles:
         pair = issue(authority, identity, now=utc_now(), lifetime=_LIFETIME)
         stem = self.layout.root / "pki" / f"{id(pair):x}"
         files = TLSFiles(stem.with_suffix(".crt"), stem.with_suffix(".key"))

@@ -28,13 +28,13 @@ from apiserver.jsontypes import JsonObject
 from apiserver.pki import (
     Certificate,
     Identity,
-    KeyPair,
     Usage,
     is_signed_by,
     issue,
     new_authority,
     read_certificates,
 )
+from apiserver.serving.tls import PemPair
 
 NOW = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -49,7 +49,7 @@ def two():
     return made(NOW + 40 * HOUR, made())
 
 
-def leaf_of(pair: KeyPair) -> Certificate:
+def leaf_of(pair: PemPair) -> Certificate:
     return read_certificates(issue(pair, Identity("x"), now=NOW, lifetime=HOUR).certificate)[0]
 
 
@@ -83,7 +83,7 @@ def encoded(text: bytes) -> str:
 
 GOOD = render_secret(made())
 LEAF = issue(
-    KeyPair(made()[0].certificate.pem, made()[0].key), Identity("x"), now=NOW, lifetime=HOUR
+    PemPair(made()[0].certificate.pem, made()[0].key), Identity("x"), now=NOW, lifetime=HOUR
 )
 
 

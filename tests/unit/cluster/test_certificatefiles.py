@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
 
 from apiserver.cluster.certificatefiles import following_certificate_files
-from apiserver.pki import Identity, KeyPair, issue, new_authority
-from apiserver.serving.tls import TLSFiles
+from apiserver.pki import Identity, issue, new_authority
+from apiserver.serving.tls import PemPair, TLSFiles
 
 DAY = timedelta(days=1)
 
@@ -157,7 +157,7 @@ async def test_a_key_that_tls_finds_too_weak_is_not_taken(files, following, time
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    await write(files, KeyPair(weak.public_bytes(serialization.Encoding.PEM), private))
+    await write(files, PemPair(weak.public_bytes(serialization.Encoding.PEM), private))
 
     async with following() as certificate:
         await until(certificate, lambda state: "too small" in state.problem)

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from apiserver.agentapi import SERVER_COMMON_NAME, agent_dns_name, files_path
-from apiserver.pki import Identity, KeyPair, Usage, issue
+from apiserver.pki import Identity, Usage, issue
 from apiserver.resource.types import CaptureUID
 from apiserver.serving.clock import utc_now
 from apiserver.serving.tls import PemPair, TLSFiles, client_tls
@@ -62,12 +62,12 @@ class Connection:
         return status
 
 
-def a_client(authority: KeyPair, name=SERVER_COMMON_NAME) -> PemPair:
+def a_client(authority: PemPair, name=SERVER_COMMON_NAME) -> PemPair:
     pair = issue(authority, Identity(name), now=utc_now(), lifetime=DAY, usage=Usage.CLIENT)
     return PemPair(pair.certificate, pair.key)
 
 
-def a_certificate(authority: KeyPair) -> PemPair:
+def a_certificate(authority: PemPair) -> PemPair:
     request = new_request("n1")
     chain = sign(request.pem, authority, now=utc_now())
     return read_certificate(chain, request, node="n1", received=utc_now()).pair
