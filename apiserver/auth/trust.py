@@ -10,6 +10,7 @@ import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from http import HTTPStatus
 from typing import Final, assert_never
 
@@ -29,7 +30,7 @@ from apiserver.upstream.reflector import (
     Observation,
     Reconnected,
     Sleep,
-    reflecting,
+    observing,
 )
 
 log = logging.getLogger(__name__)
@@ -189,21 +190,11 @@ async def following_trust(
     """Keep a `PublishedTrust` true for as long as the block lasts; `fixed` overrules the cluster."""
     trust = PublishedTrust(fixed or Trust())
     collection = Collection(client, PATH, {"fieldSelector": f"metadata.name={NAME}"})
-    async with asyncio.TaskGroup() as tasks:
-        following = tasks.create_task(_follow(collection, trust, jitter, sleep))
+    async with observing(collection, partial(_take, trust), jitter=jitter, sleep=sleep):
         yield trust
-        following.cancel()
 
 
-async def _follow(
-    collection: Collection, trust: PublishedTrust, jitter: Jitter, sleep: Sleep
-) -> None:
-    async with reflecting(collection, jitter=jitter, sleep=sleep) as observations:
-        async for observation in observations:
-            _take(observation, trust)
-
-
-def _take(observation: Observation, trust: PublishedTrust) -> None:
+def _take(trust: PublishedTrust, observation: Observation) -> None:
     match observation:
         case Listed((document, *_)):
             trust.publish(document)
