@@ -152,7 +152,7 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
         request_header=_request_header(options),
         data_dir=options.data_dir,
         mode=mode,
-        shutdown_delay_seconds=delay,
+        shutdown_delay_seconds=delay or 0.0,
         shutdown_seconds=options.shutdown_seconds,
         log_level=options.log_level,
     )
@@ -178,9 +178,9 @@ def _cluster(options: argparse.Namespace, problems: list[str]) -> ClusterConfig:
         )
     if options.agent:
         problems.append("--agent is for --standalone: in a cluster agents are found by their pods")
-    ca_seconds = _lifetime(options, "ca_lifetime", problems)
-    seconds = _lifetime(options, "certificate_lifetime", problems)
-    if seconds > ca_seconds:
+    ca_lifetime = _lifetime(options, "ca_lifetime", problems)
+    lifetime = _lifetime(options, "certificate_lifetime", problems)
+    if ca_lifetime and lifetime and lifetime > ca_lifetime:
         problems.append("--certificate-lifetime must not be longer than --ca-lifetime")
     return ClusterConfig(
         kubeconfig=options.kubeconfig,
@@ -188,8 +188,8 @@ def _cluster(options: argparse.Namespace, problems: list[str]) -> ClusterConfig:
         service_name=options.service_name,
         take_over=options.take_over,
         tls=_tls(options, problems),
-        ca_lifetime=timedelta(seconds=ca_seconds),
-        certificate_lifetime=timedelta(seconds=seconds),
+        ca_lifetime=ca_lifetime,
+        certificate_lifetime=lifetime,
     )
 
 
@@ -202,20 +202,21 @@ def _tls(options: argparse.Namespace, problems: list[str]) -> TLSFiles | None:
     return TLSFiles(certificate, key)
 
 
-def _lifetime(options: argparse.Namespace, name: str, problems: list[str]) -> float:
+def _lifetime(options: argparse.Namespace, name: str, problems: list[str]) -> timedelta:
+    """Return how long something lives, 0 where that makes no sense."""
     seconds = _seconds(options, name, problems)
-    if seconds <= 0:
+    if seconds is not None and seconds <= 0:
         problems.append(f"--{name.replace('_', '-')} must be above zero")
-    return seconds
+    return timedelta(seconds=max(seconds or 0.0, 0.0))
 
 
-def _seconds(options: argparse.Namespace, name: str, problems: list[str]) -> float:
+def _seconds(options: argparse.Namespace, name: str, problems: list[str]) -> float | None:
     text = getattr(options, name)
     try:
         seconds = parse_duration(text)
     except ValueError as error:
         problems.append(f"--{name.replace('_', '-')}={text}: {error}, as in 90s or 720h")
-        return 1.0
+        return None
     return seconds
 
 

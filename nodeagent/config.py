@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Final
 
 from apiserver.serving.tls import TLSFiles
+from nodeagent.discovery.calico import DEFAULT_PREFIX
 from nodeagent.discovery.pods import TapSide
 
-# Felix's name and default for where captures lie (calico-semantics 6.2); names of environment
-# variables are compared without case, the prefix included.
+# Felix's names (calico-semantics 5.2, 6.2) for how Calico's interfaces begin, and where captures lie;
+# names of environment variables are compared without case, the prefix included.
+INTERFACE_PREFIX_VARIABLE: Final = "FELIX_INTERFACEPREFIX"
 CAPTURE_DIR_VARIABLE: Final = "FELIX_CAPTUREDIR"
 DEFAULT_CAPTURE_DIR: Final = "/var/log/calico/pcap"
 # What the manifests set from the downward API.
@@ -60,6 +62,7 @@ class InCluster:
     namespace: str
     cgroup_root: Path
     tap: TapSide
+    interface_prefix: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,16 +115,15 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
     options = _parser(felix.get(CAPTURE_DIR_VARIABLE) or DEFAULT_CAPTURE_DIR).parse_args(arguments)
     node = options.node_name or environment.get(NODE_VARIABLE, "")
     namespace = options.namespace or environment.get(NAMESPACE_VARIABLE, "")
+    prefix = felix.get(INTERFACE_PREFIX_VARIABLE) or DEFAULT_PREFIX
+    alone = options.workloads is not None
     problems = [*_common_problems(options, node)]
-    if options.workloads is None:
-        problems += _cluster_problems(options, namespace)
-    else:
-        problems += _standalone_problems(options)
+    problems += _standalone_problems(options) if alone else _cluster_problems(options, namespace)
     if problems:
         raise ConfigError(tuple(problems))
     return Config(
         node_name=node,
-        mode=_in_cluster(options, namespace) if options.workloads is None else _alone(options),
+        mode=_alone(options) if alone else _in_cluster(options, namespace, prefix),
         capture_dir=options.capture_dir.absolute(),
         bind_address=options.bind_address,
         secure_port=options.secure_port,
@@ -131,12 +133,13 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
     )
 
 
-def _in_cluster(options: argparse.Namespace, namespace: str) -> InCluster:
+def _in_cluster(options: argparse.Namespace, namespace: str, prefix: str) -> InCluster:
     return InCluster(
         kubeconfig=options.kubeconfig,
         namespace=namespace,
         cgroup_root=options.cgroup_root or DEFAULT_CGROUP_ROOT,
         tap=options.tap or TapSide.HOST,
+        interface_prefix=prefix,
     )
 
 

@@ -1,9 +1,11 @@
 """`/livez`, `/readyz` and `/healthz` over plain HTTP, for the kubelet of this node.
 
 The port that serves files demands a client certificate, which a kubelet's probe has not; so there is
-another one, on the loopback address, as kubelet and kube-proxy have themselves. Alive is who
-answers; who asks on this machine may know why something fails. Not ready is who cannot serve files or does not know what to capture: that holds back
-updates of the next nodes and ends no capture.
+another one, on the loopback address, as kubelet and kube-proxy have themselves. Who asks on this
+machine may know why something fails.
+
+Alive is who answers. Not ready is who cannot serve files or does not know what to capture: that
+holds back updates of the next nodes and ends no capture.
 """
 
 import asyncio

@@ -112,8 +112,14 @@ def _following_endpoints(
     match config.mode:
         case Standalone(workloads=path):
             return following_workloads(path, node=config.node_name)
-        case InCluster(cgroup_root=root, tap=tap):
-            return following_pods(client, node=config.node_name, cgroup_root=root, tap=tap)
+        case InCluster(cgroup_root=root, tap=tap, interface_prefix=prefix):
+            return following_pods(
+                client,
+                node=config.node_name,
+                cgroup_root=root,
+                tap=tap,
+                interface_prefix=prefix,
+            )
 
 
 def _serving_files(

@@ -32,11 +32,11 @@ async def awaiting_delegation(
         if not missing:
             return Outcome()
         return Outcome(
-            problem=f"this server may not create {' and '.join(missing)}, so nobody's rights are"
-            " known. Bind ClusterRole system:auth-delegator to its ServiceAccount"
+            problem=f"may not create {' and '.join(missing)}, so nobody's rights are known. Bind"
+            " ClusterRole system:auth-delegator to it"
         )
 
-    keeper = Keeper("delegation", timing)
+    keeper = Keeper("ServiceAccount of this server", timing)
     async with running(keeper.run(step)):
         yield keeper
 

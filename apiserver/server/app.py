@@ -6,6 +6,7 @@ authorization, handler. A request without credentials sees the health paths and 
 
 import asyncio
 import logging
+from functools import partial
 from uuid import uuid4
 
 from aiohttp import web
@@ -18,7 +19,7 @@ from apiserver.server.context import MAX_BODY_BYTES, Call
 from apiserver.server.responses import compress, respond_error
 from apiserver.server.routes import Routes
 from apiserver.serving.clock import Clock
-from apiserver.serving.lifecycle import Ending
+from apiserver.serving.lifecycle import Ending, reset
 from apiserver.serving.probes import Gate, Probe
 from apiserver.wire import status
 from apiserver.wire.negotiation import Representation, error_media
@@ -105,7 +106,7 @@ class Door:
             verbose = bool(flag(query, "verbose"))
             return await _answer_probe(probe, user, verbose=verbose)
         await self._require_serving()
-        with self._ending.request():
+        with self._ending.request(partial(reset, request.transport)):
             return await self._serve(request, info, query)
 
     async def _require_serving(self) -> None:

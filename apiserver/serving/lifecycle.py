@@ -3,7 +3,9 @@
 import asyncio
 import logging
 import signal
+import socket
 import ssl
+import struct
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -12,6 +14,9 @@ from aiohttp import web
 from apiserver.serving.connections import listening
 
 log = logging.getLogger(__name__)
+
+# Waits for nothing when it is closed (struct linger: on, 0 s).
+_NO_LINGER = struct.pack("ii", 1, 0)
 
 
 class Ending:
@@ -24,20 +29,20 @@ class Ending:
     def __init__(self) -> None:
         self.announced = asyncio.Event()
         self.begun = asyncio.Event()
-        self._requests = 0
+        self._cut_offs: set[Callable[[], None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
 
     @contextmanager
-    def request(self) -> Iterator[None]:
-        """Have one request under way in the block."""
-        self._requests += 1
+    def request(self, cut_off: Callable[[], None]) -> Iterator[None]:
+        """Have one request under way in the block; `cut_off` ends it where there is no more time."""
+        self._cut_offs.add(cut_off)
         self._idle.clear()
         try:
             yield
         finally:
-            self._requests -= 1
-            if not self._requests:
+            self._cut_offs.discard(cut_off)
+            if not self._cut_offs:
                 self._idle.set()
 
     async def run(
@@ -49,7 +54,7 @@ class Ending:
     ) -> None:
         """Announce the end, begin it after the delay, and wait until no request is under way.
 
-        Gives up waiting after `drain_seconds`; closing the listener is then for the caller.
+        What is under way after `drain_seconds` is cut off; closing the listener is for the caller.
         """
         self.announced.set()
         await sleep(delay_seconds)
@@ -58,7 +63,9 @@ class Ending:
             async with asyncio.timeout(drain_seconds):
                 await self._idle.wait()
         except TimeoutError:
-            log.warning("requests are cut off", extra={"requests": self._requests})
+            log.warning("requests are cut off", extra={"requests": len(self._cut_offs)})
+            for cut_off in tuple(self._cut_offs):
+                cut_off()
 
 
 @asynccontextmanager
@@ -83,6 +90,18 @@ async def serving(
             yield bound_port
     finally:
         await runner.cleanup()
+
+
+def reset(transport: asyncio.WriteTransport | None) -> None:
+    """End a connection, in the middle of whatever it is, so that the client hears of it.
+
+    What was sent already would else wait in the kernel until a slow client takes it, and the end
+    behind it. A pod's network is gone sooner, and the client would wait for ever.
+    """
+    if transport is None or transport.is_closing():
+        return
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    transport.abort()
 
 
 async def until_signalled() -> None:

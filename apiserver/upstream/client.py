@@ -297,7 +297,7 @@ async def _refusal(response: aiohttp.ClientResponse) -> ApiStatusError:
     except UnreachableError:
         status = {}
     if text_at(status, "kind") != "Status":
-        status = {"message": f"{response.reason}, and no Status"}
+        status = {"message": response.reason or ""}
     return ApiStatusError.from_status(status, code=response.status)
 
 

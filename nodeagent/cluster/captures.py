@@ -154,7 +154,7 @@ class _Follower:
                 self._find()
             case Disconnected():
                 self._is_lost = True
-                log.warning("captures are out of sight", extra={"error": str(observation.error)})
+                self._tell_loss(observation.error)
             case _:
                 assert_never(observation)
         self._observed.set()
@@ -167,11 +167,18 @@ class _Follower:
             else:
                 self._captures.change(sighting)
 
+    def _tell_loss(self, error: UpstreamError) -> None:
+        if self._captures.synced:
+            log.warning("captures are out of sight", extra={"error": str(error)})
+        else:
+            # Where the installation is new, this agent may just be the faster one.
+            log.info("captures are not in sight yet", extra={"error": str(error)})
+
     def _find(self) -> None:
         """Note that the server is to be had."""
         if self._is_lost:
             self._is_lost = False
-            log.info("captures are in sight again")
+            log.info("captures are in sight")
             self._reconnected()
 
     def _sightings(self, documents: Iterable[JsonObject]) -> tuple[Sighting, ...]:

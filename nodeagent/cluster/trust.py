@@ -69,8 +69,13 @@ class Trust:
 
     def _keep(self, problem: str) -> None:
         error = f"{self._place} {problem}"
-        if error != self._error:
-            self._error = error
+        if error == self._error:
+            return
+        self._error = error
+        if self.bundle is None:
+            # Where the installation is new, this agent may just be the faster one.
+            log.info("no CA bundle yet", extra={"problem": error})
+        else:
             log.warning("CA bundle stays as it is", extra={"problem": error})
 
 

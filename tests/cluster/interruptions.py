@@ -1,10 +1,10 @@
-"""The product's pods are deleted, and others take their places."""
+"""Pods of the product are deleted, programs of the cluster are killed; and all of it works again."""
 
 from tests.cluster.callers import AGENT_SELECTOR, SERVER_SELECTOR
 from tests.cluster.cluster import Cluster
 from tests.cluster.install import NAMESPACE
 from tests.cluster.operating import is_available, until_apiservice
-from tests.cluster.workloads import Document
+from tests.cluster.workloads import Document, pod
 
 _PODS = f"/api/v1/namespaces/{NAMESPACE}/pods"
 _SECONDS = 30
@@ -32,21 +32,45 @@ def replace_agent(cluster: Cluster, node: str) -> None:
     _until_replaced(cluster, AGENT_SELECTOR, former)
 
 
+def restart_kubelet(cluster: Cluster, node: str) -> None:
+    """Kill a node's kubelet; return when another one has a pod running."""
+    cluster.node(node).restart_kubelet()
+    _run_pod(cluster, node)
+
+
+def restart_containerd(cluster: Cluster, node: str) -> None:
+    """Kill a node's containerd; return when another one has a pod running."""
+    cluster.node(node).containerd.restart()
+    _run_pod(cluster, node)
+
+
+def restart_kube_apiserver(cluster: Cluster, node: str) -> None:
+    """Kill kube-apiserver; return when those that depend on it have a pod running on the node."""
+    cluster.restart_kube_apiserver()
+    _run_pod(cluster, node)
+
+
+def _run_pod(cluster: Cluster, node: str) -> None:
+    with cluster.namespace() as namespace:
+        cluster.apply(pod("new", node=node), namespace=namespace)
+        cluster.wait("condition=Ready", "pod/new", namespace=namespace)
+
+
 def _delete(cluster: Cluster, selector: str, *flags: str) -> Document:
     within = f"--namespace={NAMESPACE}"
     pods = cluster.get("pods", within, f"--selector={selector}", *flags)["items"]
-    pod: Document
-    (pod,) = (each for each in pods if "deletionTimestamp" not in each["metadata"])
-    cluster.kubectl("delete", "pod", pod["metadata"]["name"], within, "--wait=false")
-    return pod
+    former: Document
+    (former,) = (each for each in pods if "deletionTimestamp" not in each["metadata"])
+    cluster.kubectl("delete", "pod", former["metadata"]["name"], within, "--wait=false")
+    return former
 
 
 def _until_replaced(cluster: Cluster, selector: str, former: Document) -> None:
-    def is_next(pod: Document) -> bool:
-        conditions = pod.get("status", {}).get("conditions", [])
+    def is_next(found: Document) -> bool:
+        conditions = found.get("status", {}).get("conditions", [])
         return (
-            pod["metadata"]["uid"] != former["metadata"]["uid"]
-            and pod["spec"].get("nodeName") == former["spec"]["nodeName"]
+            found["metadata"]["uid"] != former["metadata"]["uid"]
+            and found["spec"].get("nodeName") == former["spec"]["nodeName"]
             and any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
         )
 

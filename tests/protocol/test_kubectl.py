@@ -120,6 +120,20 @@ def test_edit_label_patch_and_replace(kubectl):
     assert replaced == ""
 
 
+def test_apply_creates_and_then_changes(kubectl):
+    made = kubectl("apply", "-f", "-", text=MANIFEST)
+    changed = kubectl("apply", "-f", "-", text=MANIFEST.replace("web", "db"))
+    same = kubectl("apply", "-f", "-", text=MANIFEST.replace("web", "db"))
+
+    shown = kubectl("get", "packetcaptures.p", "http", "-o", "jsonpath={.spec.selector}")
+    assert [each.split()[-1] for each in (made, changed, same)] == [
+        "created",
+        "configured",
+        "unchanged",
+    ]
+    assert shown == 'app == "db"'
+
+
 def test_delete_by_label_deletes_no_other(kubectl):
     kubectl("create", "-f", "-", text=MANIFEST)
     kubectl("create", "-f", "-", text=MANIFEST.replace("http", "other"))

@@ -81,3 +81,11 @@ def test_lifetimes_are_durations():
 def test_flags_that_cannot_work_are_named(flags, problem):
     with pytest.raises(ConfigError, match=problem):
         parse_config([*IN_CLUSTER, *flags], {})
+
+
+@pytest.mark.parametrize("lifetime", ["10", "0s", "-1h"])
+def test_a_lifetime_that_makes_no_sense_is_one_problem(lifetime):
+    with pytest.raises(ConfigError) as raised:
+        parse_config([*IN_CLUSTER, "--namespace=n", f"--ca-lifetime={lifetime}"], {})
+
+    assert len(raised.value.problems) == 1

@@ -47,6 +47,7 @@ def test_in_a_pod_the_environment_says_enough():
         namespace="packetcapture",
         cgroup_root=Path("/sys/fs/cgroup"),
         tap=TapSide.HOST,
+        interface_prefix="cali",
     )
     assert (config.healthz_bind_address, config.healthz_port) == ("127.0.0.1", 0)
 
@@ -56,7 +57,14 @@ def test_flags_win_over_the_environment():
     config = parse_config([*flags, "--tap=pod"], POD)
 
     assert config.node_name == "n2"
-    assert config.mode == InCluster(Path("k"), "other", Path("/c"), TapSide.POD)
+    assert config.mode == InCluster(Path("k"), "other", Path("/c"), TapSide.POD, "cali")
+
+
+def test_calicos_interfaces_begin_as_felix_is_told():
+    config = parse_config([], {**POD, "FELIX_InterfacePrefix": "eni"})
+
+    assert isinstance(config.mode, InCluster)
+    assert config.mode.interface_prefix == "eni"
 
 
 def test_with_a_workload_file_it_is_standalone():

@@ -2,7 +2,9 @@
 
 import asyncio
 
-from apiserver.serving.lifecycle import Ending
+import pytest
+
+from apiserver.serving.lifecycle import Ending, reset
 
 
 class Delay:
@@ -32,8 +34,8 @@ async def test_the_end_is_announced_before_it_begins():
 async def test_requests_under_way_are_waited_for():
     ending = Ending()
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        with ending.request():
-            with ending.request():
+        with ending.request(lambda: None):
+            with ending.request(lambda: None):
                 running = tasks.create_task(ending.run(delay_seconds=0, drain_seconds=60))
                 await ending.begun.wait()
             await asyncio.sleep(0)
@@ -41,15 +43,46 @@ async def test_requests_under_way_are_waited_for():
         await running
 
 
-async def test_requests_that_do_not_end_are_not_waited_for_for_ever(caplog):
-    ending = Ending()
+async def test_requests_that_do_not_end_are_cut_off(caplog):
+    ending, cut = Ending(), []
 
-    with ending.request():
+    with ending.request(lambda: cut.append("slow")):
+        with ending.request(lambda: cut.append("done")):
+            pass
         await ending.run(delay_seconds=0, drain_seconds=0)
 
+    assert cut == ["slow"]
     assert [each.message for each in caplog.records] == ["requests are cut off"]
 
 
 async def test_without_requests_there_is_nothing_to_wait_for():
     async with asyncio.timeout(5):
         await Ending().run(delay_seconds=0, drain_seconds=60)
+
+
+async def test_a_reset_is_heard_by_a_client_that_has_not_taken_what_was_sent():
+    async def send(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(bytes(64 << 20))
+        reset(writer.transport)
+
+    async with asyncio.timeout(5), await asyncio.start_server(send, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+
+        writer.transport.abort()
+
+
+async def test_what_is_closed_already_is_not_reset():
+    async def close(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.transport.abort()
+        reset(writer.transport)
+        reset(None)
+
+    async with asyncio.timeout(5), await asyncio.start_server(close, "127.0.0.1", 0) as server:
+        reader, writer = await asyncio.open_connection(*server.sockets[0].getsockname())
+
+        assert await reader.read() == b""
+
+        writer.transport.abort()
