@@ -84,6 +84,27 @@ def test_a_killed_cluster_leaves_no_process_no_link_and_no_mount(tmp_path: Path)
         assert str(tmp_path) not in Path("/proc/self/mountinfo").read_text()
 
 
+def test_who_tries_the_product_finds_it_capturing_and_leaves_nothing(tmp_path: Path):
+    directory = tmp_path / "cluster"
+    command = [sys.executable, "-m", "tests.cluster"]
+    kubectl = (find("kubectl"), f"--kubeconfig={directory / 'kubeconfig'}")
+    sample = ROOT / "manifests" / "samples" / "packetcapture.yaml"
+
+    subprocess.run([*command, "up", f"--directory={directory}"], cwd=ROOT, check=True)
+    pid = os.pidfd_open(int((directory / "pid").read_text()))
+    try:
+        subprocess.run([*kubectl, "create", f"--filename={sample}"], check=True)
+        for condition in ("{.status.pods}=2", "{.status.files[0].state}=Capturing"):
+            wait = ("wait", f"--for=jsonpath={condition}", "packetcaptures.p/http")
+            subprocess.run([*kubectl, *wait], check=True)
+    finally:
+        subprocess.run([*command, "down", f"--directory={directory}"], cwd=ROOT, check=True)
+
+    assert select.select([pid], [], [], 0)[0], "the cluster goes on"
+    os.close(pid)
+    assert not directory.exists()
+
+
 def _run_a_pod(kubeconfig: Path) -> None:
     kubectl = (find("kubectl"), f"--kubeconfig={kubeconfig}")
     subprocess.run([*kubectl, "run", "sleeper", f"--image={IMAGE}"], check=True)
