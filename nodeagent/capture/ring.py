@@ -91,9 +91,14 @@ class Ring:
         self.counters = Counters(file.path, file.readable_bytes, Tally(), Tally())
 
     @property
+    def still_to_come(self) -> int:
+        """How many packets before the turn were not read yet; 0 where there is none."""
+        return max(0, self._turn.owed + self._turn.unsure) if self._turn is not None else 0
+
+    @property
     def drained(self) -> bool:
         """Whether all packets before the turn were read."""
-        return self._turn is not None and self._turn.owed + self._turn.unsure <= 0
+        return self._turn is not None and not self.still_to_come
 
     def read(self) -> None:
         """Move one batch from the kernel to the file.

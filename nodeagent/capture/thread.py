@@ -169,7 +169,17 @@ class CaptureThread:
     def _make_turns(self, now: float) -> None:
         for ring, drain in list(self._drains.items()):
             if ring.drained or now >= drain.deadline:
-                self._guard(ring, partial(self._make_turn, ring, drain))
+                self._guard(ring, partial(self._end_drain, ring, drain))
+
+    def _end_drain(self, ring: Ring, drain: _Drain) -> None:
+        """Make the turn, unless more is coming: a thread without a processor is late, not done."""
+        if missing := ring.still_to_come:
+            ring.read()
+            self._report(ring)
+            if 0 < ring.still_to_come < missing:
+                drain.deadline = time.monotonic() + _DRAIN_SECONDS
+                return
+        self._make_turn(ring, drain)
 
     def _make_turn(self, ring: Ring, drain: _Drain) -> None:
         final = ring.turn()

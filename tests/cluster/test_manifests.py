@@ -34,7 +34,9 @@ def test_every_field_is_known_and_every_object_admitted(installable, tree):
 def test_a_static_apiservice_is_admitted(installable):
     file = MANIFESTS / "components/static-apiservice/apiservice.yaml"
 
-    applied = installable.kubectl("apply", "--dry-run=server", "-f", str(file))
+    applied = installable.kubectl(
+        "apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", str(file)
+    )
 
     assert "Warning" not in applied.stderr
 

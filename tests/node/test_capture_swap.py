@@ -1,10 +1,13 @@
 """A ring that goes on in another file, with another filter: nothing is lost, nothing is twice."""
 
 import asyncio
+import threading
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
+from nodeagent.capture.ring import MAX_BATCH_PACKETS
 from nodeagent.libpcap.errors import FileError, FilterError
 from tests.node.conftest import Capture, files_beside
 from tests.support.netns import NOISE_PORT, PORT, Pod
@@ -59,6 +62,35 @@ async def test_each_file_holds_packets_of_its_own_filter_only(
     await capture.engine.stop("a")
 
     assert [read_ports(path) for path in paths] == ports
+
+
+async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
+    pod: Pod, capture: Capture, tmp_path: Path
+):
+    first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
+    count = 3 * MAX_BATCH_PACKETS
+    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=first)
+    thread = capture.engine._thread
+    ring = capture.engine._members["a"].opened()
+    sent, never = threading.Event(), threading.Event()
+
+    def until_sent(done: Future[bool]) -> None:
+        done.set_result(sent.wait())
+
+    def for_longer_than_packets_are_waited_for(done: Future[bool]) -> None:
+        done.set_result(never.wait(0.3))
+
+    thread._commands.submit(until_sent)
+    await asyncio.to_thread(pod.send, range(count))
+    file = ring.handle.create_file(second)
+    swapped = thread.swap(ring, ring.handle.compile_filter(NOISE), file)
+    thread._commands.submit(for_longer_than_packets_are_waited_for)
+    sent.set()
+    final = await asyncio.wrap_future(swapped)
+    await capture.engine.stop("a")
+
+    assert final.file.packets == count
+    assert (len(read_numbers(first)), read_numbers(second)) == (count, [])
 
 
 async def test_an_idle_ring_is_swapped_at_once(pod: Pod, capture: Capture, tmp_path: Path):
