@@ -5,6 +5,7 @@ import json
 import os
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import yaml
@@ -22,6 +23,7 @@ SECRET = "secret/packetcapture-ca"
 TRUST = "configmap/packetcapture-trust"
 
 _PORT = 8443
+_EVER = datetime.min.replace(tzinfo=UTC)
 _LOG_SECONDS = 60
 
 
@@ -85,15 +87,19 @@ def _runs(pod: Document) -> bool:
 
 
 def until_logged(
-    cluster: Cluster, said: Callable[[Document], bool], *, namespace: str = NAMESPACE
+    cluster: Cluster,
+    said: Callable[[Document], bool],
+    *,
+    namespace: str = NAMESPACE,
+    since: datetime = _EVER,
 ) -> Document:
-    """Return the first line of the API server's log, written already or to come, that says so."""
+    """Return the first line of the API server's log, from then on or to come, that says so."""
     name = until_started(cluster, namespace=namespace)["metadata"]["name"]
     flags = (f"--namespace={namespace}", f"--request-timeout={_LOG_SECONDS}s")
     with cluster.following("logs", "--follow", name, *flags) as lines:
         for line in lines:
             record: Document = json.loads(line)
-            if said(record):
+            if datetime.fromisoformat(record["time"]) >= since and said(record):
                 return record
     raise AssertionError(f"the server has not said it: {server_log(cluster, namespace=namespace)}")
 
@@ -111,7 +117,7 @@ def complaints(log: list[Document]) -> list[str]:
 
 
 def readiness(cluster: Cluster, *, namespace: str = NAMESPACE) -> Mapping[str, str]:
-    """Return what the API server's /readyz tells an administrator: its checks, and why each fails."""
+    """Return which checks of the API server's /readyz fail, and what an administrator is told of why."""
     address = until_started(cluster, namespace=namespace)["status"]["podIP"]
     pair = cluster.authorities.cluster.issue("admin", organizations=["system:masters"])
     return ask_readiness(address, _PORT, PemPair(pair.certificate, pair.key))
@@ -126,16 +132,14 @@ def ask_readiness(address: str, port: int, pair: PemPair) -> Mapping[str, str]:
     connection.request("GET", "/readyz?verbose")
     lines = connection.getresponse().read().decode().splitlines()
     connection.close()
-    return {
-        line[3:].split(" ")[0]: line.partition(" failed: ")[2]
-        for line in lines
-        if line.startswith("[")
-    }
+    assert lines[-1].startswith("readyz check "), lines
+    failing = (line.removeprefix("[-]") for line in lines if line.startswith("[-]"))
+    return dict(line.split(" failed: ", maxsplit=1) for line in failing)
 
 
-def restarts(cluster: Cluster) -> int:
-    """Return how often containers of the installation were restarted."""
-    pods = cluster.get("pods", f"--namespace={NAMESPACE}")["items"]
+def restarts(cluster: Cluster, *, namespace: str = NAMESPACE) -> int:
+    """Return how often containers of an installation were restarted."""
+    pods = cluster.get("pods", f"--namespace={namespace}")["items"]
     return sum(
         container["restartCount"]
         for pod in pods

@@ -198,8 +198,10 @@ def watching(caller: Caller, path: str) -> Iterator[list[str]]:
 
     with ThreadPoolExecutor(1) as pool:
         watched = pool.submit(watch)
-        yield seen
-        assert caller.patch(f"{path}/all", marked(LAST_MARK)).code == HTTPStatus.OK
+        try:
+            yield seen
+        finally:
+            assert caller.patch(f"{path}/all", marked(LAST_MARK)).code == HTTPStatus.OK
         watched.result()
 
 

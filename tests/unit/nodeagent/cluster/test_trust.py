@@ -85,6 +85,8 @@ async def test_a_bundle_that_comes_late_is_waited_for(api, following, caplog):
 
         assert await told.next() == bundle_of(CA)
         assert told.trust.problem == ""
+    # To be the faster one in a new installation is nothing to be alarmed at.
+    assert {each.levelname for each in caplog.records} <= {"DEBUG", "INFO"}
 
 
 @pytest.mark.parametrize("text", ["", "nonsense", text_of(CA)[:-40]])
