@@ -35,6 +35,8 @@ MIN_WATCH_SECONDS: Final = 300
 MAX_WATCH_SECONDS: Final = 600
 # The server ends a watch. If it does not, the connection is dead without a sign of it.
 GRACE_SECONDS: Final = 30.0
+# A server that is replaced is back within seconds, and until it is seen again nothing it says is known.
+LONGEST_PAUSE_SECONDS: Final = 10.0
 # A watch that ends sooner than this is a server that refuses politely.
 SHORTEST_WATCH_SECONDS: Final = 1.0
 
@@ -164,7 +166,7 @@ class _Reflector:
         self._collection = collection
         self._jitter = jitter
         self._sleep = sleep
-        self._backoff = Backoff(jitter)
+        self._backoff = Backoff(jitter, longest_seconds=LONGEST_PAUSE_SECONDS)
         self._version: str | None = None
         self._is_lost = False
 

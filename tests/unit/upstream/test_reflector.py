@@ -174,7 +174,7 @@ async def test_one_loss_is_told_once_and_tried_ever_more_rarely(api, observing, 
     assert isinstance(found[0], Disconnected)
     assert isinstance(found[0].error, ApiStatusError)
     assert isinstance(found[1], Listed)
-    assert naps.seconds == [0.5, 1, 2, 4, 8, 16, 30, 30, 30]
+    assert naps.seconds == [0.5, 1, 2, 4, 8, 10, 10, 10, 10]
 
 
 async def test_an_event_makes_waits_short_again(api, observing, naps):
