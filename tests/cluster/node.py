@@ -173,7 +173,7 @@ def _containerd_configuration() -> str:
 version = 2
 disabled_plugins = ["io.containerd.internal.v1.opt"]
 [plugins."io.containerd.grpc.v1.cri"]
-  sandbox_image = "docker.io/library/{IMAGE}"
+  sandbox_image = "{IMAGE}"
   restrict_oom_score_adj = true
 [plugins."io.containerd.grpc.v1.cri".cni]
   bin_dir = "{cni.DIRECTORY}"

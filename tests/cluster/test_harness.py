@@ -100,7 +100,7 @@ def test_who_tries_the_product_finds_it_capturing_and_leaves_nothing(tmp_path: P
     finally:
         subprocess.run([*command, "down", f"--directory={directory}"], cwd=ROOT, check=True)
 
-    assert select.select([pid], [], [], 0)[0], "the cluster goes on"
+    assert select.select([pid], [], [], SECONDS)[0], "the cluster goes on"
     os.close(pid)
     assert not directory.exists()
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 Document: TypeAlias = dict[str, Any]
 
-IMAGE = "workload:dev"
+IMAGE = "localhost/workload:dev"
 
 _FOREVER = ("sleep", "2147483647")
 

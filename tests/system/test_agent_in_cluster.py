@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import sys
 from contextlib import asynccontextmanager
 
@@ -86,14 +87,15 @@ async def probe(session, agent, path):
 
 
 async def test_an_api_that_is_away_at_start_ends_nothing(running, session):
-    (nowhere,) = free_ports(1)
-    async with running(f"http://127.0.0.1:{nowhere}") as agent:
-        await agent.until_logged("serving")
-        await agent.until_logged("no certificate")
-        alive = await probe(session, agent, "/livez")
-        status, text = await probe(session, agent, "/readyz")
+    with socket.socket() as nowhere:  # taken, so that nobody else listens there, and silent
+        nowhere.bind(("127.0.0.1", 0))
+        async with running(f"http://127.0.0.1:{nowhere.getsockname()[1]}") as agent:
+            await agent.until_logged("serving")
+            await agent.until_logged("no certificate")
+            alive = await probe(session, agent, "/livez")
+            status, text = await probe(session, agent, "/readyz")
 
-        assert await agent.stop() == 0
+            assert await agent.stop() == 0
     assert alive == (200, "ok")
     assert status == 500
     assert "[-]captures failed: the API server has not been heard yet" in text
