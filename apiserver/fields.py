@@ -11,6 +11,11 @@ import orjson
 
 from apiserver.jsontypes import JsonValue
 
+_SHORT_ESCAPES = {
+    '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
+    "\t": "\\t", "\v": "\\v",
+}  # fmt: skip
+
 
 class FieldErrorType(StrEnum):
     """The reason of one cause, as it stands in `details.causes[].reason`."""
@@ -37,9 +42,23 @@ class FieldError:
         return f"{self.field}: {self.message}" if self.field else self.message
 
 
+def quoted(text: str) -> str:
+    """Return a text as Go quotes it (`%q`): what cannot be seen is escaped."""
+    return f'"{"".join(_SHORT_ESCAPES.get(each) or _visible(each) for each in text)}"'
+
+
+def _visible(character: str) -> str:
+    code = ord(character)
+    if character.isprintable():
+        return character
+    if code < 0x80:  # noqa: PLR2004 - the end of ASCII
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 1 << 16 else f"\\U{code:08x}"
+
+
 def _shown(value: JsonValue) -> str:
     """Return a value as Kubernetes prints it: strings quoted, all else as JSON."""
-    return orjson.dumps(value).decode()
+    return quoted(value) if isinstance(value, str) else orjson.dumps(value).decode()
 
 
 def required(field: str, detail: str = "") -> FieldError:

@@ -1,167 +1,92 @@
-"""The schema of a PacketCapture: one source for structure, OpenAPI and what kubectl explains.
+"""The schema of a PacketCapture: one source for structure, patches, OpenAPI and `kubectl explain`.
 
 Facts: calico-semantics 1.2 for the spec, DESIGN 9.2 for the status. `x-kubernetes-list-type` says
-how server-side apply merges a list; fields beyond Calico's are marked as ours.
+how server-side apply merges a list, `x-kubernetes-patch-*` how a strategic merge patch does.
 """
 
-from apiserver.jsontypes import JsonArray, JsonObject
-from apiserver.resource.types import GROUP, KIND, VERSION, State
+from apiserver.jsontypes import JsonObject
+from apiserver.resource.schemaparts import atomic_list, int_or_string, moment, structure, text
+from apiserver.resource.statusschema import STATUS
+from apiserver.resource.types import GROUP, KIND, VERSION
 
-_COUNTERS: dict[str, str] = {
-    "packets": "Packets captured.",
-    "bytes": "Bytes captured, headers of the capture file not counted.",
-    "dropped": "Packets that passed the filter and are in no file: the sum of all losses.",
-}
-
-
-def _text(description: str) -> JsonObject:
-    return {"type": "string", "description": description}
-
-
-def _count(description: str) -> JsonObject:
-    return {"type": "integer", "format": "int64", "description": description}
-
-
-def _time(description: str) -> JsonObject:
-    return {"type": "string", "format": "date-time", "description": description}
-
-
-def _int_or_string(description: str) -> JsonObject:
-    return {"x-kubernetes-int-or-string": True, "description": description}
-
-
-def _atomic_list(items: JsonObject, description: str) -> JsonObject:
-    return {
-        "type": "array",
-        "description": description,
-        "items": items,
-        "x-kubernetes-list-type": "atomic",
-    }
-
-
-def _map_list(items: JsonObject, keys: JsonArray, description: str) -> JsonObject:
-    return {
-        "type": "array",
-        "description": description,
-        "items": items,
-        "x-kubernetes-list-type": "map",
-        "x-kubernetes-list-map-keys": keys,
-    }
-
-
-_FILTER: JsonObject = {
-    "type": "object",
-    "description": "A rule: a packet must be of the protocol and have one of the ports.",
-    "properties": {
-        "protocol": _int_or_string(
-            "The protocol: TCP, UDP, ICMP, ICMPv6, SCTP, UDPLite, or a number from 1 to 255. "
-            "Absent means any."
+_RULE = structure(
+    "PacketCaptureRule",
+    "PacketCaptureRule is met by a packet that is of the protocol and has one of the ports; what the "
+    "rule leaves out does not matter.",
+    {
+        "protocol": int_or_string(
+            "The protocol that IP carries: TCP, UDP, ICMP, ICMPv6, SCTP or UDPLite, in exactly this "
+            "spelling, or its number, from 1 to 255 (47 is GRE). Absent: any protocol."
         ),
-        "ports": _atomic_list(
-            _int_or_string(
-                "A port (80), a range (8000:8080), or the name of a port of the pod's containers."
+        "ports": atomic_list(
+            int_or_string(
+                "A port from 1 to 65535 (80), a range with both its ends (8000:8080), or the name of a "
+                "port of the pod's containers (http)."
             ),
-            "Ports of which one must be the packet's source or destination port. "
-            "Absent or empty means any.",
+            "Ports, of which one must be the packet's source or destination. Each is a number from 1 "
+            "to 65535, such as 80; a range with both its ends, such as 8000:8080; or the name that the "
+            "pod's containers give a port, such as http. On a pod that has no port of a name, the name "
+            "matches nothing. The protocol must be one that has ports (TCP, UDP, SCTP), or absent. "
+            "Absent or empty: any packet, also one without ports.",
         ),
     },
-}
+)
 
-_SPEC: JsonObject = {
-    "type": "object",
-    "description": "What to capture, and when.",
-    "properties": {
-        "selector": {
-            "type": "string",
-            "default": "all()",
-            "description": (
-                "A Calico selector over the labels of this namespace's pods, such as "
-                "app == 'web' && tier in {'front', 'edge'}. Absent or empty selects all()."
-            ),
-        },
-        "filters": _atomic_list(
-            _FILTER,
-            "Rules of which a packet must meet at least one. Absent or empty captures everything.",
+_SPEC = structure(
+    "PacketCaptureSpec",
+    "Which pods, which of their packets, and when. A change is acted upon at once, also while the "
+    "capture runs.",
+    {
+        "selector": text(
+            "Which pods of the capture's own namespace: a Calico selector over their labels. Compare "
+            "with ==, !=, in, not in, contains, starts with, ends with; ask with has(label); join with "
+            "&&, || and !, and group with parentheses. Texts stand in single or double quotes. Pods that "
+            "start, or get the labels, later on are captured from then on. Pods of the host's network "
+            "are never selected. Default: all(), every pod; an empty text means the same.\n"
+            "Examples: app == 'web'\n"
+            "app == 'web' && tier in {'front', 'edge'}\n"
+            "has(debug) && !(env == 'prod')"
+        )
+        | {"default": "all()"},
+        "filters": atomic_list(
+            _RULE,
+            "Which packets: those that meet at least one of these rules, in either direction. Absent or "
+            "empty: every packet.\n"
+            "Example, web traffic and all ICMP (as tcpdump's 'tcp port 80 or tcp port 443 or icmp'): "
+            "[{protocol: TCP, ports: [80, 443]}, {protocol: ICMP}]",
         ),
-        "startTime": _time("When to begin, as RFC 3339. Absent or past means now."),
-        "endTime": _time(
-            "When to end, as RFC 3339; set it to now to end a running capture. Absent means never."
+        "startTime": moment(
+            "When to begin: a time of RFC 3339, such as 2026-01-02T15:00:00Z or "
+            "2026-01-02T16:00:00+01:00; it is kept in UTC and whole seconds. Moved into the future it "
+            "interrupts a capture that runs. Absent or past: at once."
+        ),
+        "endTime": moment(
+            "When to end: a time as in startTime, and later than that. Set it to the present to end a "
+            "capture that runs; its files stay until the object is deleted. Moved into the future it "
+            "resumes the capture. Absent: never."
         ),
     },
-}
-
-_STATE: JsonObject = {
-    "type": "string",
-    "enum": [str(each) for each in State],
-    "description": (
-        "Scheduled: begins later. WaitingForTraffic: attached, nothing captured yet. "
-        "Capturing: has captured packets. Finished: captures no more. Error: see message."
-    ),
-}
-
-_ENDPOINT: JsonObject = {
-    "type": "object",
-    "description": "One interface of one selected pod (ours, not Calico's).",
-    "required": ["podUID", "interface"],
-    "properties": {
-        "pod": _text("Name of the pod."),
-        "podUID": _text("UID of the pod."),
-        "interface": _text(
-            "Name of the interface: the node's end of the pod's link, or the pod's own with --tap=pod."
-        ),
-        "state": _STATE,
-        **{name: _count(text) for name, text in _COUNTERS.items()},
-        "droppedRing": _count("Packets that the kernel dropped because the ring was full."),
-        "droppedWriter": _count("Packets that could not be written to the file."),
-        "lossless": {"type": "boolean", "description": "True if no packet was lost."},
-        "stopReason": _text("Why the capture of this endpoint ended."),
-        "message": _text("What is wrong, and what would be right."),
-    },
-}
-
-_NODE: JsonObject = {
-    "type": "object",
-    "description": "The capture on one node that has selected pods.",
-    "required": ["node"],
-    "properties": {
-        "node": _text("Name of the node."),
-        "directory": _text("Directory on the node that holds the files."),
-        "fileNames": _atomic_list(_text("Name of a file."), "Names of the files, sorted."),
-        "state": _STATE,
-        "endpoints": _map_list(
-            _ENDPOINT,
-            ["podUID", "interface"],
-            "What was captured, and what was lost, per endpoint.",
-        ),
-        "observedGeneration": _count("The generation of the spec that the node acts on."),
-        "observedTime": _time("When the server took the node's last report."),
-        "bootID": _text("The run of the node's agent that reported last."),
-        "sequence": _count("The number of that report in its run."),
-    },
-}
-
-_STATUS: JsonObject = {
-    "type": "object",
-    "description": "What is being captured, written by the server from the nodes' reports.",
-    "properties": {
-        "files": _map_list(_NODE, ["node"], "One entry for each node that has selected pods."),
-        "pods": _count("Pods selected so far (ours)."),
-        **{name: _count(f"{text} Over all nodes (ours).") for name, text in _COUNTERS.items()},
-    },
-}
+    has_default=True,
+)
 
 
 def kind_schema(object_meta: JsonObject) -> JsonObject:
     """Return the schema of a PacketCapture; `object_meta` is the schema of, or a reference to, metadata."""
     return {
         "type": "object",
-        "description": "PacketCapture captures the packets of the pods that it selects.",
+        "description": (
+            "PacketCapture captures the packets of the pods that it selects, on whatever nodes they run, "
+            "into files that tcpdump and Wireshark read. The files lie on the nodes; the subresource "
+            "files lists and downloads them:\n"
+            "kubectl get --raw /apis/projectcalico.org/v3/namespaces/NAMESPACE/packetcaptures/NAME/files\n"
+            "Deleting the object deletes its files."
+        ),
         "x-kubernetes-group-version-kind": [{"group": GROUP, "version": VERSION, "kind": KIND}],
         "properties": {
-            "apiVersion": _text("The version of this schema: projectcalico.org/v3."),
-            "kind": _text("PacketCapture."),
+            "apiVersion": text("The version of this schema: projectcalico.org/v3."),
+            "kind": text("PacketCapture."),
             "metadata": object_meta,
             "spec": _SPEC,
-            "status": _STATUS,
+            "status": STATUS,
         },
     }

@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apiserver.jsontypes import JsonObject
-from apiserver.wire.jsontext import JsonTextError, parse_json
+from apiserver.fields import quoted
+from apiserver.jsontypes import JsonObject, text_at
+from apiserver.wire.jsontext import JsonTextError, json_type, parse_json
 from apiserver.wire.negotiation import BodyMedia
 from apiserver.wire.resources import Resource
 from apiserver.wire.status import ApiError, bad_request
-from apiserver.wire.yamltext import YamlError, parse_yaml
+from apiserver.wire.yamlscalars import YamlError
+from apiserver.wire.yamltext import parse_yaml
 
 # Kubernetes reads to a depth of 10,000. Ours is lower for two reasons: whatever is read can then be
 # walked with plain recursion, and orjson writes no more than 254 levels. Schemas are some ten deep.
 MAX_DEPTH = 200
 
 _SHOWN_BYTES = 30
+_NO_TYPE = "couldn't get version/kind; json parse error: "
 
 
 class DecodeError(ValueError):
@@ -50,18 +53,21 @@ class Decoded:
 
 
 def decode(data: bytes, media: BodyMedia) -> Decoded:
-    """Return the one object that a body holds. Raises `DecodeError`."""
-    text = data.decode("utf-8", "replace")
-    parse = parse_json if media is BodyMedia.JSON else parse_yaml
+    """Return the one object that a body holds; `null` is an empty one. Raises `DecodeError`."""
     try:
-        value, duplicates = parse(text, max_depth=MAX_DEPTH)
+        if media is BodyMedia.JSON:
+            text = data.decode("utf-8", "replace")
+            value, duplicates = parse_json(text, max_depth=MAX_DEPTH)
+        else:
+            value, duplicates = parse_yaml(data, max_depth=MAX_DEPTH)
     except JsonTextError as error:
-        raise DecodeError(f"json parse error: {error}") from error
+        raise DecodeError(f"{_NO_TYPE}{error}") from error
     except YamlError as error:
-        raise DecodeError(f"error converting YAML to JSON: yaml: {error}") from error
-    if not isinstance(value, dict):
-        raise DecodeError("json parse error: the body must be one object")
-    return Decoded(value, duplicates, media)
+        raise DecodeError(f"yaml: {error}") from error
+    if not isinstance(value, dict | None):
+        found = f"json: cannot unmarshal {json_type(value)} into an object"
+        raise DecodeError(f"{_NO_TYPE}{found}")
+    return Decoded(value or {}, duplicates, media)
 
 
 def decode_object(data: bytes, media: BodyMedia, resource: Resource) -> Decoded:
@@ -71,16 +77,28 @@ def decode_object(data: bytes, media: BodyMedia, resource: Resource) -> Decoded:
     """
     try:
         decoded = decode(data, media)
+        _require_readable_type(decoded.document)
     except DecodeError as error:
         raise bad_request(
-            f"the object provided is unrecognized (must be of type {resource.kind}): couldn't get "
-            f"version/kind; {error} ({_shown(data)})"
+            f"the object provided is unrecognized (must be of type {resource.kind}): {error} "
+            f"({_shown(data)})"
         ) from error
     try:
         document = identified(decoded.document, resource)
     except WrongTypeError as error:
         raise bad_request(str(error)) from error
     return Decoded(document, decoded.duplicates, media)
+
+
+def _require_readable_type(document: JsonObject) -> None:
+    for member in ("apiVersion", "kind"):
+        value = document.get(member)
+        if not isinstance(value, str | None):
+            found = f"json: cannot unmarshal {json_type(value)} into Go struct field .{member}"
+            raise DecodeError(f"{_NO_TYPE}{found} of type string")
+    version = text_at(document, "apiVersion")
+    if version.count("/") > 1:
+        raise DecodeError(f"unexpected GroupVersion string: {version}")
 
 
 def identified(document: JsonObject, resource: Resource) -> JsonObject:
@@ -99,7 +117,7 @@ def identified(document: JsonObject, resource: Resource) -> JsonObject:
     if kind != resource.kind:
         raise WrongTypeError(
             f'{kind} in version "{resource.version}" cannot be handled as a {resource.kind}: '
-            f'no kind "{kind}" is registered for version "{resource.group_version}"'
+            f'no kind {quoted(str(kind))} is registered for version "{resource.group_version}"'
         )
     return {**identity, **document, **identity}
 

@@ -6,11 +6,22 @@ from typing import TypeVar
 
 from apiserver import fields
 from apiserver.jsontypes import JsonObject, JsonValue
+from apiserver.wire.jsontext import json_type
 from apiserver.wire.negotiation import META_GROUP
 from apiserver.wire.query import Query, first, flag, integer
 from apiserver.wire.resources import Resource
 from apiserver.wire.status import ApiError, bad_request, invalid
-from apiserver.wire.writeoptions import dry_run_errors
+from apiserver.wire.writeoptions import DRY_RUN_ALL, dry_run_errors
+
+_GO_TYPES = {
+    "dryRun": "[]string",
+    "gracePeriodSeconds": "int64",
+    "orphanDependents": "bool",
+    "preconditions": "v1.Preconditions",
+    "propagationPolicy": "v1.DeletionPropagation",
+    "resourceVersion": "string",
+    "uid": "types.UID",
+}
 
 _Plain = TypeVar("_Plain", str, int, bool, JsonObject)
 
@@ -33,6 +44,23 @@ class DeleteOptions:
     orphan_dependents: bool | None = None
     uid: str | None = None
     resource_version: str | None = None
+
+    def to_json(self) -> JsonObject:
+        """Return the options as an object, as admission is shown them."""
+        wanted: JsonObject = {"uid": self.uid, "resourceVersion": self.resource_version}
+        preconditions: JsonObject = {
+            key: value for key, value in wanted.items() if value is not None
+        }
+        members: JsonObject = {
+            "kind": "DeleteOptions",
+            "apiVersion": f"{META_GROUP}/v1",
+            "dryRun": [DRY_RUN_ALL] if self.dry_run else None,
+            "gracePeriodSeconds": self.grace_period_seconds,
+            "propagationPolicy": self.propagation,
+            "orphanDependents": self.orphan_dependents,
+            "preconditions": preconditions or None,
+        }
+        return {key: value for key, value in members.items() if value is not None}
 
 
 def parse_delete_options(
@@ -60,10 +88,7 @@ def _from_body(body: JsonObject, resource: Resource) -> JsonObject:
     known = ("v1", f"{META_GROUP}/v1", resource.group_version)
     if kind == "DeleteOptions" and version in known:
         return body
-    raise bad_request(
-        f'{kind} in version "{version}" cannot be handled as a DeleteOptions: '
-        f'no kind "{kind}" is registered for version "{version}"'
-    )
+    raise bad_request(f'no kind "{kind}" is registered for version "{version}"')
 
 
 def _delete_options(values: JsonObject) -> DeleteOptions:
@@ -95,7 +120,7 @@ def _dry_run(value: JsonValue) -> list[str]:
     values = [] if value is None else value
     texts = [each for each in values if isinstance(each, str)] if isinstance(values, list) else []
     if texts != values:
-        raise _mistyped("dryRun")
+        raise _mistyped("dryRun", values)
     return texts
 
 
@@ -104,11 +129,11 @@ def _optional(values: JsonObject, name: str, kind: type[_Plain]) -> _Plain | Non
     value = values.get(name)
     if value is None or (isinstance(value, kind) and isinstance(value, bool) == (kind is bool)):
         return value
-    raise _mistyped(name)
+    raise _mistyped(name, value)
 
 
-def _mistyped(name: str) -> ApiError:
+def _mistyped(name: str, value: JsonValue) -> ApiError:
+    found, wanted = json_type(value), _GO_TYPES[name]
     return bad_request(
-        'DeleteOptions in version "v1" cannot be handled as a DeleteOptions: json: cannot unmarshal '
-        f"into DeleteOptions.{name}: wrong type"
+        f"json: cannot unmarshal {found} into Go struct field DeleteOptions.{name} of type {wanted}"
     )

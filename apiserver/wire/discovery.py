@@ -69,11 +69,16 @@ def aggregated(resources: Sequence[Resource]) -> JsonObject:
 
 
 def _group(name: str, resources: Sequence[Resource]) -> JsonObject:
-    versions: JsonArray = [
-        {"groupVersion": f"{name}/{version}", "version": version}
-        for version in dict.fromkeys(each.version for each in resources if each.group == name)
-    ]
-    return {"name": name, "versions": versions, "preferredVersion": versions[0]}
+    versions = [*dict.fromkeys(each.version for each in resources if each.group == name)]
+    return {
+        "name": name,
+        "versions": [_group_version(name, each) for each in versions],
+        "preferredVersion": _group_version(name, versions[0]),
+    }
+
+
+def _group_version(group: str, version: str) -> JsonObject:
+    return {"groupVersion": f"{group}/{version}", "version": version}
 
 
 def _entry(resource: Resource) -> JsonObject:

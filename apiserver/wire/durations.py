@@ -2,20 +2,39 @@
 
 import re
 
-_DURATION = re.compile(
-    r"[+-]?(?:0|(?:(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:ns|us|µs|μs|ms|s|m|h))+)\Z"
-)
-_PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
-_UNIT_SECONDS = {
-    "ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0,
+_PART = re.compile(r"(?P<number>[0-9]*(?:\.[0-9]*)?)(?P<unit>[^.0-9]*)", re.ASCII)
+_UNIT_NANOSECONDS = {
+    "ns": 1.0, "us": 1e3, "µs": 1e3, "μs": 1e3, "ms": 1e6, "s": 1e9, "m": 60e9, "h": 3600e9,
 }  # fmt: skip
+_MAX_NANOSECONDS = 1 << 63
 
 
 def parse_duration(text: str) -> float:
     """Return the seconds of a duration. Raises ValueError in Go's words."""
-    if not _DURATION.match(text):
-        number = text.lstrip("+-").replace(".", "", 1)
-        problem = "missing unit in duration" if number.isdecimal() else "invalid duration"
-        raise ValueError(f'time: {problem} "{text}"')
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _PART.findall(text))
-    return -seconds if text.startswith("-") else seconds
+    rest = text[1:] if text.startswith(("+", "-")) else text
+    if rest == "0":
+        return 0.0
+    nanoseconds = _nanoseconds(rest, text)
+    if not rest or nanoseconds >= _MAX_NANOSECONDS:
+        raise _invalid(text)
+    return (-nanoseconds if text.startswith("-") else nanoseconds) / 1e9
+
+
+def _nanoseconds(rest: str, text: str) -> float:
+    nanoseconds = 0.0
+    position = 0
+    while position < len(rest):
+        part = _PART.match(rest, position)
+        if part is None or part["number"] in {"", "."}:
+            raise _invalid(text)
+        if not part["unit"]:
+            raise ValueError(f'time: missing unit in duration "{text}"')
+        if part["unit"] not in _UNIT_NANOSECONDS:
+            raise ValueError(f'time: unknown unit "{part["unit"]}" in duration "{text}"')
+        nanoseconds += float(part["number"]) * _UNIT_NANOSECONDS[part["unit"]]
+        position = part.end()
+    return nanoseconds
+
+
+def _invalid(text: str) -> ValueError:
+    return ValueError(f'time: invalid duration "{text}"')

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from apiserver.fields import quoted
+
 NAME = "metadata.name"
 NAMESPACE = "metadata.namespace"
 
@@ -81,7 +83,7 @@ def _terms(text: str) -> Iterator[FieldTerm]:
         field, value = term["field"], _unescaped(term["value"])
         if field not in {NAME, NAMESPACE}:
             raise SelectorError(
-                f'"{field}" is not a known field selector: only "{NAME}", "{NAMESPACE}"'
+                f'{quoted(field)} is not a known field selector: only "{NAME}", "{NAMESPACE}"'
             )
         yield FieldTerm(field, value, negated=term["operator"] == "!=")
 
@@ -90,9 +92,9 @@ def _unescaped(value: str) -> str:
     def plain(found: re.Match[str]) -> str:
         escaped: str | None = found["escaped"]
         if escaped is None:
-            raise SelectorError(
-                f"invalid field selector: unescaped character in value: {found['bare']}"
-            )
+            # The number of the character, as in Kubernetes: its format string lacks a quote.
+            number = ord(found["bare"])
+            raise SelectorError(f"invalid field selector: unescaped character in value: {number}")
         if not escaped or escaped not in _ESCAPABLE:
             raise SelectorError(f"invalid field selector: invalid escape sequence: \\{escaped}")
         return escaped

@@ -23,6 +23,20 @@ _ESCAPE = re.compile(
 )
 
 
+# The beginnings of Python's messages, and what Go says there.
+_PLACES = {
+    "Expecting value": "looking for beginning of value",
+    "Expecting property name": "looking for beginning of object key string",
+    "Expecting ':'": "after object key",
+    "Expecting ','": "after a value",
+    "Extra data": "after top-level value",
+    "Unexpected UTF-8 BOM": "looking for beginning of value",
+    "Invalid control character": "in string literal",
+    "Invalid \\escape": "in string escape code",
+    "Invalid \\uXXXX escape": "in \\u hexadecimal character escape",
+}
+
+
 class JsonTextError(ValueError):
     """Text that is not the JSON we read; the text says why."""
 
@@ -38,8 +52,8 @@ def parse_json(text: str, *, max_depth: int) -> tuple[JsonValue, tuple[str, ...]
     except RecursionError as error:
         raise JsonTextError("exceeded max depth") from error
     except json.JSONDecodeError as error:
-        raise JsonTextError(f"{error.msg} (line {error.lineno}, column {error.colno})") from error
-    if text.count("{") + text.count("[") > max_depth and _depth(value) > max_depth:
+        raise JsonTextError(_described(error)) from error
+    if text.count("{") + text.count("[") > max_depth and depth(value) > max_depth:
         raise JsonTextError("exceeded max depth")
     return value, tuple(reader.duplicates_in(value))
 
@@ -82,6 +96,24 @@ class _Reader:
         return found[:MAX_REPORTED_DUPLICATES]
 
 
+def json_type(value: JsonValue) -> str:
+    """Return what Go's JSON library calls the type of a value."""
+    names: dict[type, str] = {bool: "bool", str: "string", list: "array", dict: "object"}
+    return names.get(type(value), "null" if value is None else "number")
+
+
+def _described(error: json.JSONDecodeError) -> str:
+    """Return what is wrong with a text in Go's words, as far as the place of it tells."""
+    # Of a bad escape Go shows what stands behind the backslash.
+    place = error.pos + error.msg.startswith("Invalid \\escape")
+    found = error.doc[place : place + 1]
+    if not found or error.msg.startswith("Unterminated string"):
+        return "unexpected end of JSON input"
+    where = next((place for start, place in _PLACES.items() if error.msg.startswith(start)), "")
+    shown = "'\\''" if found == "'" else repr(found)
+    return f"invalid character {shown} {where or 'in the text'}"
+
+
 def _children(path: str, value: JsonValue) -> list[tuple[str, JsonValue]]:
     match value:
         case dict():
@@ -96,18 +128,18 @@ def _member(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
-def _depth(value: JsonValue) -> int:
+def depth(value: JsonValue) -> int:
     """Return how many collections are inside each other, without recursion."""
-    depth = 0
+    found = 0
     level: JsonArray = [value]
     while level := [each for each in level if isinstance(each, (dict, list))]:
-        depth += 1
+        found += 1
         level = [
             inner
             for each in level
             for inner in (each.values() if isinstance(each, dict) else each)
         ]
-    return depth
+    return found
 
 
 def _without_lone_surrogates(text: str) -> str:

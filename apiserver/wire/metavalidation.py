@@ -3,7 +3,6 @@
 What a name may be differs between resources, so that rule is an argument.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
@@ -12,16 +11,22 @@ import orjson
 from apiserver import fields
 from apiserver.fields import FieldError
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, object_at, text_at
-from apiserver.wire.names import dns_label_problems, label_key_problems, label_value_problems
+from apiserver.wire.names import (
+    dns_label_problems,
+    label_key_problems,
+    label_value_problems,
+    path_segment_problems,
+)
 
 NameProblems: TypeAlias = Callable[[str], Sequence[str]]
 
 MAX_ANNOTATION_BYTES = 256 * 1024
 ORPHAN = "orphan"
 FOREGROUND = "foregroundDeletion"
+_STANDARD_FINALIZERS = frozenset({ORPHAN, FOREGROUND, "kubernetes"})
 
 _DUPLICATE_OWNERS = (
-    ".metadata.ownerReferences contains duplicate entries; API server dedups owner references in "
+    ".metadata.ownerReferences contains duplicate entries{}; API server dedups owner references in "
     "1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) "
     "observed: {}"
 )
@@ -34,54 +39,64 @@ def validate_metadata(metadata: JsonObject, name_problems: NameProblems) -> list
 
 
 def validate_metadata_update(
-    metadata: JsonObject, old: JsonObject, name_problems: NameProblems
+    metadata: JsonObject, old: JsonObject, name_problems: NameProblems = path_segment_problems
 ) -> list[FieldError]:
-    """Return all that is wrong with the metadata of an update, once it is prepared."""
+    """Return all that is wrong with the metadata of an update, once it is prepared.
+
+    Of names this asks no more than that they fit into a path: what they were made of may be anything.
+    """
     errors = validate_metadata(metadata, name_problems)
-    for key in _IMMUTABLE:
-        if metadata.get(key) != old.get(key):
-            field = f"metadata.{key}"
-            errors.append(fields.invalid(field, metadata.get(key), "field is immutable"))
     added = _added_finalizers(metadata, old)
     if "deletionTimestamp" in old and added:
-        names = ", ".join(f'"{each}"' for each in added)
+        names = ", ".join(map(fields.quoted, added))
         why = (
             "no new finalizers can be added if the object is being deleted, found new finalizers "
             f"[]string{{{names}}}"
         )
         errors.append(fields.forbidden("metadata.finalizers", why))
+    for key in _IMMUTABLE:
+        if metadata.get(key) != old.get(key):
+            field = f"metadata.{key}"
+            errors.append(fields.invalid(field, metadata.get(key), "field is immutable"))
     return errors
 
 
 def metadata_warnings(metadata: JsonObject, old: JsonObject | None = None) -> tuple[str, ...]:
     """Return what to warn of: finalizers that are new and have no domain in their name."""
     return tuple(
-        f'metadata.finalizers: "{each}": prefer a domain-qualified finalizer name to avoid '
-        "accidental conflicts with other finalizer writers"
+        f"metadata.finalizers: {fields.quoted(each)}: prefer a domain-qualified finalizer name "
+        f"{'including a path (/) ' if '.' in each else ''}to avoid accidental conflicts with other "
+        "finalizer writers"
         for each in _added_finalizers(metadata, old or {})
-        if "/" not in each and each not in {ORPHAN, FOREGROUND}
+        if "/" not in each and each not in _STANDARD_FINALIZERS
     )
 
 
-def owner_warnings(metadata: JsonObject) -> tuple[str, ...]:
-    """Return what to warn of in a request's owner references, before duplicates are dropped."""
-    owners = [each for each in array_at(metadata, "ownerReferences") if isinstance(each, dict)]
-    texts = [orjson.dumps(each, option=orjson.OPT_SORT_KEYS) for each in owners]
-    times = Counter(texts)
-    repeated = dict.fromkeys(
-        text_at(each, "uid") for each, text in zip(owners, texts, strict=True) if times[text] > 1
-    )
+def owner_warnings(metadata: JsonObject, *, patched: bool = False) -> tuple[str, ...]:
+    """Return what to warn of in a request's owner references, before duplicates are dropped.
+
+    Kubernetes looks at the result of a patch later than at a body, and says so.
+    """
+    seen: set[bytes] = set()
+    repeated: list[str] = []
+    for owner in array_at(metadata, "ownerReferences"):
+        text = orjson.dumps(owner, option=orjson.OPT_SORT_KEYS)
+        if text in seen and isinstance(owner, dict):
+            repeated.append(text_at(owner, "uid"))
+        seen.add(text)
     if not repeated:
         return ()
-    return (_DUPLICATE_OWNERS.format(", ".join(repeated)),)
+    when = " after mutating admission happens" if patched else ""
+    return (_DUPLICATE_OWNERS.format(when, ", ".join(repeated)),)
 
 
 def _name_errors(metadata: JsonObject, name_problems: NameProblems) -> Iterator[FieldError]:
     name, base = text_at(metadata, "name"), text_at(metadata, "generateName")
     if base:
-        # What is generated goes on after a trailing dash, so the dash itself is no fault.
-        shown_as = f"{base[:-1]}a" if base.endswith("-") else base
-        yield from _invalid("metadata.generateName", base, name_problems(shown_as))
+        # What is generated goes on after a trailing dash, so the dash itself is no fault. Kubernetes
+        # takes away what is before it as well (apimachinery, api/validation/generic.go).
+        stem = f"{base[:-2]}a" if len(base) > 1 and base.endswith("-") else base
+        yield from _invalid("metadata.generateName", base, name_problems(stem))
     if name:
         yield from _invalid("metadata.name", name, name_problems(name))
     else:
@@ -116,21 +131,33 @@ def _owner_errors(references: Sequence[JsonValue]) -> Iterator[FieldError]:
     path = "metadata.ownerReferences"
     owners = [each for each in references if isinstance(each, dict)]
     for owner in owners:
-        if not text_at(owner, "apiVersion"):
-            yield fields.invalid(f"{path}.apiVersion", "", "version must not be empty")
+        group_version = text_at(owner, "apiVersion")
+        group, version = _parsed(group_version)
+        if not version:
+            yield fields.invalid(f"{path}.apiVersion", group_version, "version must not be empty")
         for member in ("kind", "name", "uid"):
             if not text_at(owner, member):
                 yield fields.invalid(f"{path}.{member}", "", "must not be empty")
-        if (owner.get("apiVersion"), owner.get("kind")) == ("v1", "Event"):
+        if (group, version, owner.get("kind")) == ("", "v1", "Event"):
             why = "/v1, Kind=Event is disallowed from being an owner"
             yield fields.invalid(path, owner, why)
-    controllers = [text_at(each, "name") for each in owners if each.get("controller") is True]
-    if len(controllers) > 1:
+    controllers = [
+        f"{text_at(each, 'kind')}/{text_at(each, 'name')}"
+        for each in owners
+        if each.get("controller") is True
+    ]
+    for other in controllers[1:]:
         why = (
             'Only one reference can have Controller set to true. Found "true" in references for '
-            f"{' and '.join(controllers)}"
+            f"{controllers[0]} and {other}"
         )
         yield fields.invalid(path, list(references), why)
+
+
+def _parsed(group_version: str) -> tuple[str, str]:
+    """Return group and version of an `apiVersion`, both empty where it is none."""
+    group, slash, version = group_version.rpartition("/")
+    return ("", "") if "/" in group or (slash and not (group or version)) else (group, version)
 
 
 def _finalizer_errors(finalizers: list[str]) -> Iterator[FieldError]:
@@ -151,5 +178,6 @@ def _finalizers(metadata: JsonObject) -> list[str]:
 
 
 def _added_finalizers(metadata: JsonObject, old: JsonObject) -> list[str]:
+    """Return the finalizers that are new, each once, sorted."""
     before = set(_finalizers(old))
-    return [each for each in _finalizers(metadata) if each not in before]
+    return sorted({each for each in _finalizers(metadata) if each not in before})

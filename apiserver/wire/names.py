@@ -44,10 +44,14 @@ _SUBDOMAIN_PROBLEM = (
 
 def subdomain_problems(name: str) -> list[str]:
     """Say why `name` is not a DNS-1123 subdomain."""
+    return _subdomain_problems(name, "characters")
+
+
+def _subdomain_problems(name: str, unit: str) -> list[str]:
     problems = []
-    if len(name) > MAX_SUBDOMAIN_LENGTH:
-        problems.append(f"must be no more than {MAX_SUBDOMAIN_LENGTH} characters")
-    # A longer text is not given to the pattern: it would only repeat what is said already.
+    if len(name.encode()) > MAX_SUBDOMAIN_LENGTH:
+        problems.append(f"must be no more than {MAX_SUBDOMAIN_LENGTH} {unit}")
+    # Of a longer text the pattern gets no more than shows that it is too long.
     if not re.fullmatch(_SUBDOMAIN, name[: MAX_SUBDOMAIN_LENGTH + 1]):
         problems.append(_SUBDOMAIN_PROBLEM)
     return problems
@@ -56,7 +60,7 @@ def subdomain_problems(name: str) -> list[str]:
 def dns_label_problems(name: str) -> list[str]:
     """Say why `name` is not a DNS-1123 label, which a namespace must be."""
     problems = []
-    if len(name) > MAX_NAME_PART_LENGTH:
+    if len(name.encode()) > MAX_NAME_PART_LENGTH:
         problems.append(f"must be no more than {MAX_NAME_PART_LENGTH} characters")
     if not re.fullmatch(_DNS_LABEL, name):
         problems.append(_DNS_LABEL_PROBLEM)
@@ -68,15 +72,15 @@ def label_key_problems(key: str) -> list[str]:
     prefix, slash, name = key.rpartition("/")
     if "/" in prefix:
         hint = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return [f"a qualified name {_CONSISTS} {_QUALIFIED_HINT} {hint}"]
+        return [f"a valid label key {_CONSISTS} {_QUALIFIED_HINT} {hint}"]
     problems = []
     if slash and not prefix:
         problems.append("prefix part must be non-empty")
     elif slash:
-        problems.extend(f"prefix part {each}" for each in subdomain_problems(prefix))
+        problems.extend(f"prefix part {each}" for each in _subdomain_problems(prefix, "bytes"))
     if not name:
         problems.append("name part must be non-empty")
-    elif len(name) > MAX_NAME_PART_LENGTH:
+    elif len(name.encode()) > MAX_NAME_PART_LENGTH:
         problems.append(f"name part must be no more than {MAX_NAME_PART_LENGTH} bytes")
     if not re.fullmatch(_QUALIFIED, name):
         problems.append(f"name part {_CONSISTS} {_QUALIFIED_HINT}")
@@ -86,7 +90,7 @@ def label_key_problems(key: str) -> list[str]:
 def label_value_problems(value: str) -> list[str]:
     """Say why `value` cannot be the value of a label; an empty one can."""
     problems = []
-    if len(value) > MAX_NAME_PART_LENGTH:
+    if len(value.encode()) > MAX_NAME_PART_LENGTH:
         problems.append(f"must be no more than {MAX_NAME_PART_LENGTH} bytes")
     if not re.fullmatch(_LABEL_VALUE, value):
         problems.append(_LABEL_VALUE_PROBLEM)

@@ -5,11 +5,17 @@ if none is left the answer is 406. Protobuf and CBOR are not served: typed clien
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, StrEnum
+from http import HTTPStatus
 
 from apiserver.wire.query import Query, flag
-from apiserver.wire.status import not_acceptable, unsupported_media_type
+from apiserver.wire.status import (
+    ApiError,
+    no_representation,
+    not_acceptable,
+    unsupported_media_type,
+)
 
 META_GROUP = "meta.k8s.io"
 _META_VERSIONS = frozenset({"v1", "v1beta1"})
@@ -74,26 +80,34 @@ class _Clause:
 
     def body_media(self) -> BodyMedia | None:
         """Return the format that the clause allows, or None where it is none of ours."""
+        if self.parameters.get("stream", "") not in {"", "watch"}:
+            return None
         if self.media in {"*/*", "application/*"}:
             return BodyMedia.JSON
         return next((each for each in BodyMedia if each.value == self.media), None)
 
     def form(self) -> tuple[Form, str] | None:
         """Return the conversion that the clause wants and its version, or None for one we lack."""
-        wanted = self.parameters.get("as")
-        if wanted is None:
+        kind, group, version = (self.parameters.get(each, "") for each in ("as", "g", "v"))
+        if not (kind or group or version):
             return Form.OBJECT, "v1"
-        version = self.parameters.get("v", "")
-        if self.parameters.get("g") != META_GROUP or version not in _META_VERSIONS:
+        if not kind or group != META_GROUP or version not in _META_VERSIONS:
             return None
-        form = next((each for each in Form if each.value == wanted), None)
+        form = next((each for each in Form if each.value == kind), None)
         return (form, version) if form else None
 
 
 def negotiate(accept: str | None, *, is_list: bool) -> Representation:
-    """Return the representation of an object, or with `is_list` of a list. Raises a 406 `ApiError`."""
-    partial = Form.PARTIAL_LIST if is_list else Form.PARTIAL
-    return _first_served(accept, frozenset({Form.OBJECT, Form.TABLE, partial}))
+    """Return the representation of an object, or with `is_list` of a list. Raises a 406 `ApiError`.
+
+    A clause that wants one as if it were the other is not passed over: it is the answer that fails.
+    """
+    chosen = _first_served(accept, frozenset(Form))
+    if chosen.form is (Form.PARTIAL if is_list else Form.PARTIAL_LIST):
+        what = "a list" if is_list else "not a list"
+        message = f"you requested {chosen.form.value}, but the requested object is {what}"
+        raise ApiError(HTTPStatus.NOT_ACCEPTABLE, "NotAcceptable", message)
+    return chosen
 
 
 def negotiate_plain(accept: str | None) -> Representation:
@@ -104,18 +118,33 @@ def negotiate_plain(accept: str | None) -> Representation:
 def negotiate_watch(accept: str | None) -> Representation:
     """Return the representation of watch events. Raises a 406 `ApiError`.
 
-    The first clause that is served elsewhere decides, although YAML has no form for streams.
+    The first clause that is served elsewhere decides, although YAML has no form for streams, and no
+    event can be told as a PartialObjectMetadataList.
     """
-    chosen = _first_served(accept, frozenset({Form.OBJECT, Form.TABLE, Form.PARTIAL}))
+    chosen = _first_served(accept, frozenset(Form))
     if chosen.media is not BodyMedia.JSON:
         raise not_acceptable(["application/json;stream=watch"])
     return chosen
 
 
-def error_media(accept: str | None) -> BodyMedia:
-    """Return the format of an error: conversions do not apply to it, and JSON is the last resort."""
-    served = (each.body_media() for each in _clauses(accept))
-    return next((each for each in served if each), BodyMedia.JSON)
+def error_representation(accept: str | None, query: Query, user_agent: str) -> Representation:
+    """Return the representation of an error: it is never converted.
+
+    Who accepts no plain form gets JSON for people, as nobody else will look at it.
+    """
+    try:
+        chosen = negotiate_plain(accept)
+    except ApiError:
+        return Representation(BodyMedia.JSON, pretty=True)
+    return replace(chosen, pretty=wants_pretty(query, user_agent, chosen))
+
+
+def accepts_json(accept: str | None) -> bool:
+    """Say whether any clause allows JSON as such, for what has no other format, as OpenAPI."""
+    return any(
+        each.body_media() is BodyMedia.JSON and "as" not in each.parameters
+        for each in _clauses(accept)
+    )
 
 
 def wants_aggregated_discovery(accept: str | None) -> bool:
@@ -165,13 +194,18 @@ def _clauses(accept: str | None) -> list[_Clause]:
 def _clause(text: str) -> _Clause:
     media, *parameters = (part.strip() for part in text.split(";"))
     pairs = (part.partition("=") for part in parameters)
-    return _Clause(media, {key.strip(): value.strip().strip('"') for key, _, value in pairs})
+    return _Clause(media, {key.strip(): value.strip() for key, _, value in pairs})
 
 
 def _first_served(accept: str | None, forms: frozenset[Form]) -> Representation:
-    for clause in _clauses(accept):
+    clauses = _clauses(accept)
+    for clause in clauses:
         media, form = clause.body_media(), clause.form()
         if media and form and form[0] in forms:
             pretty = clause.parameters.get("pretty") == "1"
             return Representation(media, *form, pretty=pretty)
-    raise not_acceptable([each.value for each in BodyMedia])
+    served = [each.value for each in BodyMedia]
+    # Kubernetes' router looks at the types alone; what it lets pass is looked at again.
+    if any(each.media.startswith("*/") or each.media in served for each in clauses):
+        raise not_acceptable(served)
+    raise no_representation(served)

@@ -1,7 +1,8 @@
 """What happens to `metadata` on its way in: what the server owns, what the request must say.
 
 Sources: apiserver registry/rest (create.go, update.go) and apimachinery api/validation/objectmeta.go.
-Every function returns a new object. `managedFields` are not tracked, and so never taken over.
+Every function returns a new object. `managedFields` pass as they are: they are what the request says
+until the managers of its fields are known.
 """
 
 from datetime import UTC, datetime
@@ -18,10 +19,10 @@ _MAX_GENERATED_LENGTH = 63
 _WIPED_ON_CREATE = frozenset(
     {
         "creationTimestamp", "deletionTimestamp", "deletionGracePeriodSeconds",
-        "uid", "selfLink", "resourceVersion", "generation", "managedFields",
+        "uid", "selfLink", "resourceVersion", "generation",
     }
 )  # fmt: skip
-_KEPT_ON_UPDATE = ("creationTimestamp", "generation", "resourceVersion", "managedFields")
+_KEPT_ON_UPDATE = ("creationTimestamp", "generation", "resourceVersion")
 
 
 def render_time(moment: datetime) -> str:
@@ -69,6 +70,12 @@ def require_no_resource_version(metadata: JsonObject) -> None:
         raise bad_request("resourceVersion should not be set on objects to be created")
 
 
+def wipe_for_create(metadata: JsonObject, *, namespace: str) -> JsonObject:
+    """Return the metadata of a request without what only the server may set, and in its namespace."""
+    kept = {key: value for key, value in metadata.items() if key not in _WIPED_ON_CREATE}
+    return _normalized({**kept, "namespace": namespace})
+
+
 def prepare_create(
     metadata: JsonObject, *, namespace: str, uid: str, now: datetime, name_suffix: str
 ) -> JsonObject:
@@ -77,12 +84,11 @@ def prepare_create(
     `name_suffix` (five random characters of `names.NAME_SUFFIX_ALPHABET`) is used where there is
     `generateName` and no name.
     """
-    prepared = {key: value for key, value in metadata.items() if key not in _WIPED_ON_CREATE}
+    prepared = wipe_for_create(metadata, namespace=namespace)
     base = text_at(metadata, "generateName")
     if base and not text_at(metadata, "name"):
         prepared["name"] = base[: _MAX_GENERATED_LENGTH - NAME_SUFFIX_LENGTH] + name_suffix
     server_set: JsonObject = {
-        "namespace": namespace,
         "uid": uid,
         "creationTimestamp": render_time(now),
         "generation": 1,
@@ -98,11 +104,10 @@ def prepare_update(metadata: JsonObject, old: JsonObject) -> JsonObject:
     prepared = {key: value for key, value in metadata.items() if key != "selfLink"}
     for key in _KEPT_ON_UPDATE:
         _keep(prepared, old, key)
-    for key in ("deletionTimestamp", "deletionGracePeriodSeconds"):
-        if key in old:
-            _keep(prepared, old, key)
-    for key in ("uid", "namespace"):
-        if not text_at(metadata, key):
+    if "deletionTimestamp" in old:
+        _keep(prepared, old, "deletionTimestamp")
+    for key in ("uid", "namespace", "deletionGracePeriodSeconds"):
+        if metadata.get(key) in {None, ""}:
             _keep(prepared, old, key)
     return _normalized(prepared)
 
@@ -121,7 +126,12 @@ def _keep(prepared: JsonObject, old: JsonObject, key: str) -> None:
 def _normalized(metadata: JsonObject) -> JsonObject:
     """Drop what is empty, as Go does, so that equal objects are stored as equal bytes."""
     members = {**metadata, "ownerReferences": _distinct(array_at(metadata, "ownerReferences"))}
-    return {key: value for key, value in members.items() if value not in (None, "", {}, [])}
+    # An empty list of managers is a wish: to forget them all.
+    return {
+        key: value
+        for key, value in members.items()
+        if value not in (None, "", {}, []) or (key == "managedFields" and value is not None)
+    }
 
 
 def _distinct(items: JsonArray) -> JsonArray:

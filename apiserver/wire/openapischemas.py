@@ -1,27 +1,19 @@
-"""The components of an OpenAPI v3 document: kinds, their lists, and what they refer to."""
+"""The components of an OpenAPI v3 document: kinds, their lists, and the types that they are made of."""
+
+from dataclasses import dataclass, field
 
 from apiserver.jsontypes import JsonArray, JsonObject, JsonValue, object_at, text_at
-from apiserver.wire.metaschema import (
-    DELETE_OPTIONS_NAME,
-    INT_OR_STRING,
-    INT_OR_STRING_NAME,
-    LIST_META,
-    LIST_META_NAME,
-    OBJECT_META,
-    OBJECT_META_NAME,
-    PATCH_NAME,
-    STATUS_NAME,
-    text,
-)
+from apiserver.wire.metaschema import LIST_META, text
 from apiserver.wire.resources import Resource
 
+_INT_OR_STRING_NAME = "io.k8s.apimachinery.pkg.util.intstr.IntOrString"
+_INT_OR_STRING: JsonObject = {
+    "format": "int-or-string",
+    "oneOf": [{"type": "integer"}, {"type": "string"}],
+}
 _API_VERSION = text("Version of the schema that this object is written in: group/version.")
 _KIND = text("Name of the schema that this object is written in.")
-
-
-def reference(name: str) -> JsonObject:
-    """Return the reference to a component."""
-    return {"$ref": f"#/components/schemas/{name}"}
+REFERENCE_PREFIX = "#/components/schemas/"
 
 
 def kind_name(resource: Resource) -> str:
@@ -39,66 +31,86 @@ def group_version_kind(resource: Resource, kind: str) -> JsonObject:
     return {"group": resource.group, "version": resource.version, "kind": kind}
 
 
-def common_components() -> JsonObject:
-    """Return the components that every document needs."""
-    return {
-        OBJECT_META_NAME: OBJECT_META,
-        LIST_META_NAME: LIST_META,
-        INT_OR_STRING_NAME: INT_OR_STRING,
-        PATCH_NAME: {"type": "object", "description": "A patch, in the form of its media type."},
-        DELETE_OPTIONS_NAME: {"type": "object", "description": "How to delete."},
-        STATUS_NAME: {"type": "object", "description": "How a request ended."},
-    }
+def reference(name: str) -> JsonObject:
+    """Return the reference to a component."""
+    return {"$ref": f"{REFERENCE_PREFIX}{name}"}
 
 
-def kind_components(resource: Resource, schema: JsonObject) -> JsonObject:
-    """Return the components of a kind and of its list; `schema` is the kind's, inline."""
-    described = object_at(schema, "properties")
-    properties: JsonObject = {
-        "apiVersion": _API_VERSION,
-        "kind": _KIND,
-        **{key: with_references(each) for key, each in described.items()},
-        "metadata": _referring(OBJECT_META_NAME, "Identity, labels, owners and history."),
-    }
-    kinds: JsonArray = [group_version_kind(resource, resource.kind)]
-    return {
-        kind_name(resource): {
-            **schema,
-            "properties": properties,
-            "x-kubernetes-group-version-kind": kinds,
-        },
-        list_name(resource): _list_schema(resource),
-    }
+@dataclass(frozen=True, slots=True)
+class Components:
+    """Components by their names; whatever one of them refers to is there too."""
+
+    schemas: JsonObject = field(default_factory=dict)
+
+    def refer(self, schema: JsonObject) -> JsonObject:
+        """Return an inline schema with references to its types, which become components.
+
+        A type is an object with a `title`, its name, or an int-or-string: written inline, `kubectl
+        explain` would show either as `<Object>`.
+        """
+        return self._refer(schema, ())
+
+    def _refer(self, schema: JsonObject, kept: tuple[str, ...]) -> JsonObject:
+        """Do so; the keywords `kept` stand with the reference, and not with the type."""
+        if schema.get("x-kubernetes-int-or-string") is True:
+            self._add(_INT_OR_STRING_NAME, _INT_OR_STRING)
+            return _referring(_INT_OR_STRING_NAME, schema, ("description", "default"))
+        inner = {key: self._inner(key, each) for key, each in schema.items()}
+        name = text_at(inner, "title")
+        if not name:
+            return inner
+        apart = (*kept, "title", "default")
+        self._add(name, {key: each for key, each in inner.items() if key not in apart})
+        return _referring(name, schema, (*kept, "default"))
+
+    def add_kind(self, resource: Resource, schema: JsonObject) -> None:
+        """Add a kind, of which `schema` is the inline schema, and its list if there is one."""
+        kinds: JsonArray = [group_version_kind(resource, resource.kind)]
+        properties: JsonObject = {
+            "apiVersion": _API_VERSION,
+            "kind": _KIND,
+            **object_at(schema, "properties"),
+        }
+        whole = {**schema, "properties": properties, "x-kubernetes-group-version-kind": kinds}
+        self._add(kind_name(resource), self.refer(whole))
+        if "list" in resource.verbs:
+            self._add(list_name(resource), self.refer(_list_schema(resource)))
+
+    def _inner(self, key: str, value: JsonValue) -> JsonValue:
+        match key, value:
+            case "properties", dict():
+                # kubectl lists a field with what stands beside its reference, and never with the
+                # description of the type that it refers to.
+                return {
+                    name: self._refer(each, ("description",))
+                    for name, each in value.items()
+                    if isinstance(each, dict)
+                }
+            case "items" | "additionalProperties", dict():
+                return self.refer(value)
+            case _:
+                return value
+
+    def _add(self, name: str, schema: JsonObject) -> None:
+        known = self.schemas.setdefault(name, schema)
+        assert known == schema, f"two types are called {name}"
 
 
-def with_references(schema: JsonValue) -> JsonValue:
-    """Return a schema whose int-or-strings are references.
-
-    Written inline, `kubectl explain` would show them as `<Object>`.
-    """
-    if isinstance(schema, list):
-        return [with_references(each) for each in schema]
-    if not isinstance(schema, dict):
-        return schema
-    if schema.get("x-kubernetes-int-or-string") is True:
-        return _referring(INT_OR_STRING_NAME, text_at(schema, "description"))
-    return {key: with_references(each) for key, each in schema.items()}
-
-
-def _referring(name: str, description: str) -> JsonObject:
-    whole: JsonObject = {"allOf": [reference(name)]}
-    return {"description": description, **whole} if description else whole
+def _referring(name: str, schema: JsonObject, kept: tuple[str, ...]) -> JsonObject:
+    """Return the reference to a component, beside what stands with the reference itself."""
+    beside = {key: each for key, each in schema.items() if key in kept}
+    return {**beside, "allOf": [reference(name)]} if beside else reference(name)
 
 
 def _list_schema(resource: Resource) -> JsonObject:
     return {
         "type": "object",
-        "description": f"A list of {resource.kind}.",
+        "description": f"{resource.list_kind} is a list of {resource.kind}.",
         "required": ["items"],
         "properties": {
             "apiVersion": _API_VERSION,
             "kind": _KIND,
-            "metadata": _referring(LIST_META_NAME, "Version of the list, and how to go on."),
+            "metadata": LIST_META,
             "items": {
                 "type": "array",
                 "description": "The objects.",

@@ -62,24 +62,22 @@ class WatchOptions:
 
 def parse_get_options(query: Query) -> GetOptions:
     """Return the options of a get. Raises a 400 `ApiError`."""
-    _refuse_export(query)
+    if flag(query, "export"):
+        raise bad_request("the export parameter, deprecated since v1.14, is no longer supported")
     return GetOptions(parse_resource_version(first(query, "resourceVersion") or ""))
 
 
 def parse_list_options(query: Query) -> ListOptions:
     """Return the options of a list. Raises `ApiError`, 400 or 422."""
-    _refuse_export(query)
     limit, timeout = integer(query, "limit"), integer(query, "timeoutSeconds")
-    _raise_invalid(_list_errors(query))
     selection = parse_selection(query)
+    _raise_invalid(_list_errors(query))
     token = first(query, "continue") or ""
     version = first(query, "resourceVersion") or ""
     try:
         resource_version = parse_resource_version(version)
     except ApiError as error:
         raise bad_request(f"invalid resource version: {error.message}") from error
-    if token and resource_version:
-        raise bad_request("specifying resource version is not allowed when using continue")
     match = first(query, "resourceVersionMatch")
     return ListOptions(
         selection=selection,
@@ -96,12 +94,12 @@ def parse_watch_options(query: Query) -> WatchOptions:
 
     A resourceVersion that does not parse is a 400 here; Kubernetes answers 500.
     """
-    _refuse_export(query)
     integer(query, "limit")
     timeout = integer(query, "timeoutSeconds")
+    selection = parse_selection(query)
     _raise_invalid(_watch_errors(query))
     return WatchOptions(
-        selection=parse_selection(query),
+        selection=selection,
         resource_version=parse_resource_version(first(query, "resourceVersion") or ""),
         send_initial_events=flag(query, "sendInitialEvents"),
         allow_bookmarks=bool(flag(query, "allowWatchBookmarks")),
@@ -130,11 +128,6 @@ def parse_selection(query: Query) -> Selection:
         )
     except SelectorError as error:
         raise bad_request(str(error)) from error
-
-
-def _refuse_export(query: Query) -> None:
-    if flag(query, "export"):
-        raise bad_request("the export parameter, deprecated since v1.14, is no longer supported")
 
 
 def _raise_invalid(errors: list[FieldError]) -> None:

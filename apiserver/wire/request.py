@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from html import escape
 from urllib.parse import unquote
 
+from apiserver.fields import quoted
 from apiserver.wire.fieldselectors import SelectorError, parse_field_selector
 from apiserver.wire.names import path_segment_problems
 from apiserver.wire.query import Query, first, flag
@@ -52,7 +53,9 @@ class RequestInfo:
         for segment in (self.namespace, self.name, *self.rest):
             problems = path_segment_problems(segment)
             if problems:
-                raise bad_request(f'Name parameter invalid: "{segment}": {";".join(problems)}')
+                raise bad_request(
+                    f"Name parameter invalid: {quoted(segment)}: {';'.join(problems)}"
+                )
 
 
 def parse_request(method: str, raw_path: str, query: Query) -> RequestInfo:
@@ -115,21 +118,22 @@ def _selected_name(query: Query) -> str:
 
 def access_denied(user: str, info: RequestInfo, *, why: str = "") -> ApiError:
     """Return the 403 of the authorizer; `why` is the reason that it gave, if any."""
-    tail = f": {why}" if why else ""
-    if not info.is_resource:
-        message = f'forbidden: User "{user}" cannot {info.verb} path "{info.path}"{tail}'
-        return _forbidden(message, Details())
-    group_resource = f"{info.resource}.{info.group}"
-    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
-    where = f'in the namespace "{info.namespace}"' if info.namespace else "at the cluster scope"
-    what = f'{group_resource} "{info.name}"' if info.name else group_resource
-    message = (
-        f'{what} is forbidden: User "{user}" cannot {info.verb} resource "{resource}" '
-        f'in API group "{info.group}" {where}{tail}'
-    )
-    return _forbidden(message, Details(name=info.name, group=info.group, kind=info.resource))
-
-
-def _forbidden(message: str, details: Details) -> ApiError:
+    sentence = f"User {quoted(user)} cannot {info.verb} {_object_of(info)}"
     # User names and paths are the client's text; browsers must not read markup in them.
-    return ApiError(403, "Forbidden", escape(message, quote=False), details=details)
+    denial = escape(sentence, quote=False) + (f": {why}" if why else "")
+    if not info.is_resource:
+        return ApiError(403, "Forbidden", f"forbidden: {denial}", details=Details())
+    what = f"{info.resource}.{info.group}" + (f" {quoted(info.name)}" if info.name else "")
+    details = Details(name=info.name, group=info.group, kind=info.resource)
+    return ApiError(403, "Forbidden", f"{what} is forbidden: {denial}", details=details)
+
+
+def _object_of(info: RequestInfo) -> str:
+    """Return what a request is about, as the end of a sentence."""
+    if not info.is_resource:
+        return f"path {quoted(info.path)}"
+    resource = f"{info.resource}/{info.subresource}" if info.subresource else info.resource
+    where = (
+        f"in the namespace {quoted(info.namespace)}" if info.namespace else "at the cluster scope"
+    )
+    return f"resource {quoted(resource)} in API group {quoted(info.group)} {where}"

@@ -1,14 +1,25 @@
 """Documents against structural schemas: what is not in the schema goes, what is of a wrong type is told.
 
 A schema here is inline OpenAPI v3 (no `$ref`): `type`, `properties`, `items`, `additionalProperties`,
-`x-kubernetes-int-or-string`, `x-kubernetes-preserve-unknown-fields`. Null is the same as absent. Bounds,
-patterns and required fields are the business of validation. Recursion is as deep as the schema.
+`format: date-time`, `x-kubernetes-int-or-string`, `x-kubernetes-preserve-unknown-fields`. Null is the
+same as absent, and in a list the empty value. Bounds, patterns and required fields are the business of
+validation. Recursion is as deep as the schema.
 """
 
+import re
 from dataclasses import dataclass, field
 
 from apiserver.fields import FieldError, type_invalid
 from apiserver.jsontypes import JsonArray, JsonObject, JsonValue, object_at
+
+_INT64 = range(-(1 << 63), 1 << 63)
+
+# RFC 3339 as Go reads it: capital T, and Z or an offset.
+_TIME = re.compile(
+    r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]"
+    r"([.,][0-9]+)?(Z|[-+]([01][0-9]|2[0-4]):([0-5][0-9]|60))",
+    re.ASCII,
+)
 
 # kjson, the strict decoder of Kubernetes, stops counting there as well.
 MAX_UNKNOWN_FIELDS = 100
@@ -47,6 +58,8 @@ class _Walk:
         if kind == "array" and isinstance(value, list):
             return self._array(value, schema, path)
         if _is_scalar(value, schema):
+            if isinstance(value, str) and schema.get("format") == "date-time":
+                self._check_time(value, path)
             # JSON has one type of number: 1.0 is an integer as well.
             return int(value) if kind == "integer" and isinstance(value, float) else value
         expected = "integer,string" if _is_int_or_string(schema) else str(kind)
@@ -86,12 +99,37 @@ class _Walk:
 
     def _array(self, items: JsonArray, schema: JsonObject, path: str) -> JsonArray:
         each = object_at(schema, "items")
-        walked = (self.value(item, each, f"{path}[{at}]") for at, item in enumerate(items))
+        walked = (
+            _zero(each) if item is None else self.value(item, each, f"{path}[{at}]")
+            for at, item in enumerate(items)
+        )
         return [item for item in walked if item is not None]
+
+    def _check_time(self, value: str, path: str) -> None:
+        if not _TIME.fullmatch(value):
+            why = "must be an RFC 3339 time, such as 2026-01-02T15:04:05Z"
+            self.errors.append(type_invalid(path, value, why))
 
     def _note_unknown(self, path: str) -> None:
         if len(self.unknown) < MAX_UNKNOWN_FIELDS:
             self.unknown.append(f'unknown field "{path}"')
+
+
+def _zero(schema: JsonObject) -> JsonValue:
+    """Return what a null in a list is, as in Go: the item's empty value."""
+    match schema.get("type"):
+        case "object":
+            return {}
+        case "array":
+            return []
+        case "string":
+            return ""
+        case "boolean":
+            return False
+        case "integer" | "number":
+            return 0
+        case _:
+            return 0 if _is_int_or_string(schema) else None
 
 
 def _is_int_or_string(schema: JsonObject) -> bool:
@@ -109,7 +147,9 @@ def _is_scalar(value: JsonValue, schema: JsonObject) -> bool:
         case "number":
             return actual in {"integer", "number"}
         case "integer":
-            return actual == "integer" or (isinstance(value, float) and value.is_integer())
+            return (isinstance(value, float) and value.is_integer()) or (
+                isinstance(value, int) and actual == "integer" and value in _INT64
+            )
         case "string" | "boolean" as scalar:
             return actual == scalar
         case _:

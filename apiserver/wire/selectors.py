@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from apiserver.fields import quoted
 from apiserver.jsontypes import JsonValue
 from apiserver.wire.fieldselectors import SelectorError
 from apiserver.wire.names import label_key_problems, label_value_problems
@@ -158,7 +159,9 @@ class _Parser:
         if negated:
             self._take()
         key = self._word("identifier")
-        _refuse(key, label_key_problems(key))
+        problems = label_key_problems(key)
+        if problems:
+            raise _unreadable(f"<nil>: Invalid value: {quoted(key)}: {'; '.join(problems)}")
         if negated:
             return Requirement(key, Operator.DOES_NOT_EXIST)
         if self._ahead in {_END, ","}:
@@ -166,11 +169,9 @@ class _Parser:
         operator = self._operator()
         several = operator in {Operator.IN, Operator.NOT_IN}
         values = self._values() if several else {self._value()}
-        for value in sorted(values):
-            _refuse(value, label_value_problems(value))
-        if operator in {Operator.GREATER_THAN, Operator.LESS_THAN}:
-            _refuse_text(values)
-        return Requirement(key, operator, tuple(sorted(values)))
+        requirement = Requirement(key, operator, tuple(sorted(values)))
+        _require_valid_values(requirement)
+        return requirement
 
     def _operator(self) -> Operator:
         token = self._take()
@@ -207,14 +208,18 @@ def _unreadable(why: str) -> SelectorError:
     return SelectorError(f"unable to parse requirement: {why}")
 
 
-def _refuse(text: str, problems: list[str]) -> None:
-    if problems:
-        raise _unreadable(f'Invalid value: "{text}": {"; ".join(problems)}')
-
-
-def _refuse_text(values: set[str]) -> None:
-    for value in values:
-        if _int64(value) is None:
-            raise _unreadable(
-                f"Invalid value: \"{value}\": for 'Gt', 'Lt' operators, the value must be an integer"
-            )
+def _require_valid_values(requirement: Requirement) -> None:
+    compared = requirement.operator in {Operator.GREATER_THAN, Operator.LESS_THAN}
+    errors = [
+        f"values[{index}]: Invalid value: {quoted(value)}: for 'Gt', 'Lt' operators, the value must "
+        "be an integer"
+        for index, value in enumerate(requirement.values)
+        if compared and _int64(value) is None
+    ]
+    for index, value in enumerate(requirement.values):
+        problems = label_value_problems(value)
+        if problems:
+            where = f"values[{index}][{requirement.key}]"
+            errors.append(f"{where}: Invalid value: {quoted(value)}: {'; '.join(problems)}")
+    if errors:
+        raise _unreadable(errors[0] if len(errors) == 1 else f"[{', '.join(errors)}]")

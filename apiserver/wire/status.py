@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from apiserver.fields import FieldError
+from apiserver.fields import FieldError, quoted
 from apiserver.jsontypes import JsonObject
 from apiserver.wire.resources import Resource
 
@@ -78,6 +78,8 @@ class ApiError(Exception):
         self.message = message
         self.details = details
         self.continue_token = continue_token
+        # Texts for `Warning` headers: they accompany errors too (apiserver-protocol 13.2).
+        self.warnings: tuple[str, ...] = ()
 
     @property
     def retry_after_seconds(self) -> int:
@@ -110,7 +112,7 @@ def _about(resource: Resource, name: str, causes: tuple[Cause, ...] = ()) -> Det
 
 
 def _quoted(resource: Resource, name: str) -> str:
-    return f'{resource.group_resource} "{name}"' if name else resource.group_resource
+    return f"{resource.group_resource} {quoted(name)}" if name else resource.group_resource
 
 
 def bad_request(message: str) -> ApiError:
@@ -150,7 +152,7 @@ def not_found(resource: Resource, name: str) -> ApiError:
 def namespace_not_found(namespace: str) -> ApiError:
     """Say that the namespace of a new object does not exist."""
     details = Details(name=namespace, kind="namespaces")
-    message = f'namespaces "{namespace}" not found'
+    message = f"namespaces {quoted(namespace)} not found"
     return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message, details=details)
 
 
@@ -175,8 +177,14 @@ def method_not_supported(resource: Resource, verb: str) -> ApiError:
 
 
 def not_acceptable(supported: Sequence[str]) -> ApiError:
-    """Say which media types there are."""
+    """Say which media types there are, to who wants one of them in a form that there is not."""
     message = f"only the following media types are accepted: {', '.join(supported)}"
+    return ApiError(HTTPStatus.NOT_ACCEPTABLE, "NotAcceptable", message)
+
+
+def no_representation(supported: Sequence[str]) -> ApiError:
+    """Say which media types there are, to who wants none of them."""
+    message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(supported)}"
     return ApiError(HTTPStatus.NOT_ACCEPTABLE, "NotAcceptable", message, details=Details())
 
 
@@ -203,6 +211,12 @@ def conflict(resource: Resource, name: str, why: str) -> ApiError:
     return ApiError(HTTPStatus.CONFLICT, "Conflict", message, details=_about(resource, name))
 
 
+def apply_conflict(message: str, causes: tuple[Cause, ...]) -> ApiError:
+    """Say whose fields an apply would change; nothing but the causes says what it is about."""
+    details = Details(causes=causes)
+    return ApiError(HTTPStatus.CONFLICT, "Conflict", message, details=details)
+
+
 def modified(resource: Resource, name: str) -> ApiError:
     """Say that somebody else wrote in between: the conflict that controllers retry on."""
     why = (
@@ -224,7 +238,12 @@ def too_old_resource_version(asked: int, oldest: int) -> ApiError:
 
 def too_large(limit_bytes: int) -> ApiError:
     """Say how large a body may be."""
-    message = f"Request entity too large: limit is {limit_bytes}"
+    return too_much(f"limit is {limit_bytes}")
+
+
+def too_much(why: str) -> ApiError:
+    """Say that a request asks for too much at once."""
+    message = f"Request entity too large: {why}"
     return ApiError(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "RequestEntityTooLarge", message)
 
 
@@ -234,26 +253,27 @@ def unsupported_media_type(supported: Sequence[str]) -> ApiError:
         "the body of the request was in an unknown format - accepted media types include: "
         f"{', '.join(supported)}"
     )
-    return ApiError(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        "UnsupportedMediaType",
-        message,
-        details=Details(),
-    )
+    return ApiError(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
 
 
 def invalid(kind: str, group: str, name: str, errors: Sequence[FieldError]) -> ApiError:
     """Say all that is wrong with an object; here, and only here, `details.kind` is the kind."""
-    texts = [str(each) for each in errors]
+    texts = list(dict.fromkeys(str(each) for each in errors))
     listed = texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"
     group_kind = f"{kind}.{group}" if group else kind
     causes = tuple(Cause(each.type.value, each.message, each.field) for each in errors)
     return ApiError(
         HTTPStatus.UNPROCESSABLE_ENTITY,
         "Invalid",
-        f'{group_kind} "{name}" is invalid: {listed}',
+        f"{group_kind} {quoted(name)} is invalid: {listed}",
         details=Details(name=name, group=group, kind=kind, causes=causes),
     )
+
+
+def rejected() -> ApiError:
+    """Say that a patch does not fit its object; Kubernetes does not say why."""
+    message = "the server rejected our request due to an error in our request"
+    return ApiError(HTTPStatus.UNPROCESSABLE_ENTITY, "Invalid", message, details=Details())
 
 
 def too_many_requests(why: str, *, retry_after_seconds: int) -> ApiError:
@@ -278,8 +298,12 @@ def server_timeout(resource: Resource, verb: str, *, retry_after_seconds: int) -
         f"The {verb} operation against {resource.group_resource} could not be completed at this "
         "time, please try again."
     )
+    # What Kubernetes calls the name here is the verb.
     details = Details(
-        group=resource.group, kind=resource.plural, retry_after_seconds=retry_after_seconds
+        name=verb,
+        group=resource.group,
+        kind=resource.plural,
+        retry_after_seconds=retry_after_seconds,
     )
     return ApiError(HTTPStatus.INTERNAL_SERVER_ERROR, "ServerTimeout", message, details=details)
 

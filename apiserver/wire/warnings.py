@@ -1,7 +1,9 @@
 """`Warning` headers (apiserver, endpoints/filters/warning.go): texts that kubectl prints."""
 
+import re
 from collections.abc import Sequence
 
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _MAX_TOTAL_LENGTH = 4096
 _MAX_ITEM_LENGTH = 256
 
@@ -10,9 +12,9 @@ def warning_headers(messages: Sequence[str]) -> list[str]:
     """Return the values of the headers, one for each message.
 
     Repetitions and messages with control characters are left out. When all together are too long each
-    is cut, and what is then still too much is dropped.
+    is cut, and none begins beyond the limit.
     """
-    distinct = [each for each in dict.fromkeys(messages) if each and each.isprintable()]
+    distinct = [each for each in dict.fromkeys(messages) if each and not _CONTROL.search(each)]
     if sum(map(len, distinct)) > _MAX_TOTAL_LENGTH:
         distinct = _fitting([each[:_MAX_ITEM_LENGTH] for each in distinct])
     return [f"299 - {_quoted(each)}" for each in distinct]
@@ -20,12 +22,12 @@ def warning_headers(messages: Sequence[str]) -> list[str]:
 
 def _fitting(messages: Sequence[str]) -> list[str]:
     fitting: list[str] = []
-    left = _MAX_TOTAL_LENGTH
+    length = 0
     for each in messages:
-        left -= len(each)
-        if left < 0:
+        if length >= _MAX_TOTAL_LENGTH:
             break
         fitting.append(each)
+        length += len(each)
     return fitting
 
 

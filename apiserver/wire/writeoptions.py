@@ -6,12 +6,13 @@ from enum import StrEnum
 
 from apiserver import fields
 from apiserver.fields import FieldError
+from apiserver.jsontypes import JsonObject
 from apiserver.wire.negotiation import META_GROUP, PatchType
 from apiserver.wire.query import Query, first, flag
 from apiserver.wire.status import invalid
 
 MAX_FIELD_MANAGER_BYTES = 128
-_DRY_RUN_ALL = "All"
+DRY_RUN_ALL = "All"
 
 
 class FieldValidation(StrEnum):
@@ -30,6 +31,18 @@ class WriteOptions:
     field_manager: str
     field_validation: FieldValidation
     force: bool | None = None
+
+    def to_json(self, kind: str) -> JsonObject:
+        """Return the options as an object of that kind, as admission is shown them."""
+        members: JsonObject = {
+            "kind": kind,
+            "apiVersion": f"{META_GROUP}/v1",
+            "dryRun": [DRY_RUN_ALL] if self.dry_run else None,
+            "force": self.force,
+            "fieldManager": self.field_manager,
+            "fieldValidation": str(self.field_validation),
+        }
+        return {key: value for key, value in members.items() if value is not None}
 
 
 def parse_create_options(query: Query, user_agent: str) -> WriteOptions:
@@ -60,9 +73,9 @@ def default_field_manager(user_agent: str) -> str:
 
 def dry_run_errors(values: Sequence[str]) -> list[FieldError]:
     """Say what is wrong with the values of `dryRun`; the only one that there is may be repeated."""
-    if all(each == _DRY_RUN_ALL for each in values):
+    if all(each == DRY_RUN_ALL for each in values):
         return []
-    return [fields.not_supported("dryRun", list(values), (_DRY_RUN_ALL,))]
+    return [fields.not_supported("dryRun", list(values), (DRY_RUN_ALL,))]
 
 
 def _write_options(
@@ -91,10 +104,12 @@ def _field_manager_errors(manager: str) -> list[FieldError]:
     errors = []
     if len(manager.encode(errors="replace")) > MAX_FIELD_MANAGER_BYTES:
         errors.append(fields.too_long("fieldManager", MAX_FIELD_MANAGER_BYTES))
-    for position, character in enumerate(manager):
+    position = 0
+    for character in manager:
         if not character.isprintable():
             why = f"invalid character U+{ord(character):04X} (at position {position})"
             errors.append(fields.invalid("fieldManager", manager, why))
+        position += len(character.encode(errors="replace"))
     return errors
 
 

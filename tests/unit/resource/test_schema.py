@@ -1,8 +1,10 @@
-"""The schema that users read by `kubectl explain`, and that bodies are held against."""
+"""The schemas that users read by `kubectl explain`, and that bodies are held against."""
 
-from apiserver.agentapi import EndpointReport
-from apiserver.jsontypes import JsonObject, object_at
+from apiserver.agentapi import CaptureReport, EndpointReport, FileEntry, NodeReport
+from apiserver.jsontypes import JsonObject
 from apiserver.resource.codec import canonical_spec
+from apiserver.resource.fileschema import FILE_LIST
+from apiserver.resource.reportschema import report_schema
 from apiserver.resource.schema import kind_schema
 from apiserver.resource.status import NodeStatus, merge_node
 from apiserver.wire.metaschema import OBJECT_META
@@ -10,6 +12,7 @@ from apiserver.wire.schema import prune
 from tests.support.documents import as_sent
 
 SCHEMA = kind_schema(OBJECT_META)
+REPORT = report_schema(OBJECT_META)
 
 SPEC: JsonObject = {
     "selector": "app == 'web'",
@@ -53,13 +56,40 @@ def test_a_status_as_it_is_stored_fits_and_loses_nothing():
     assert pruned.document == {"status": status}
 
 
-def test_every_field_of_spec_and_status_is_explained():
-    ours = {name: as_sent(object_at(SCHEMA, "properties"))[name] for name in ("spec", "status")}
+def test_every_field_is_explained():
+    fields = {
+        f"{name}{path}": each
+        for name, schema in [("", SCHEMA), ("files", FILE_LIST), ("report", REPORT)]
+        for path, each in properties_of(as_sent(schema)).items()
+    }
 
-    fields = properties_of({"properties": ours})
-
-    assert ".spec.filters[].ports" in fields
+    assert {".spec.filters[].ports", "files.items[].size", "report.spec.captures"} <= set(fields)
     assert [path for path, each in fields.items() if not each.get("description")] == []
+
+
+def test_a_list_of_files_fits_and_loses_nothing():
+    entry = FileEntry("web_cali1.pcap", "web", "cali1", 24, active=True)
+    listed: JsonObject = {
+        "kind": "PacketCaptureFileList",
+        "apiVersion": "projectcalico.org/v3",
+        "metadata": {},
+        "items": [{"node": "n1", **entry.to_json()}],
+        "unreachableNodes": [{"node": "n2", "reason": "it does not answer"}],
+    }
+
+    pruned = prune(listed, FILE_LIST)
+
+    assert (pruned.document, pruned.unknown, pruned.errors) == (listed, (), ())
+
+
+def test_a_report_fits_and_loses_nothing():
+    endpoint = EndpointReport("web", "u", "cali1", "Finished", 1, 2, 3, 4, "EndTime", "the end")
+    capture = CaptureReport("shop", "http", "u1", 1, "/pcap", (endpoint,), ("web_cali1.pcap",))
+    report: JsonObject = {"spec": NodeReport("n1", "boot", 1, True, (capture,)).to_json()}
+
+    pruned = prune(report, REPORT)
+
+    assert (pruned.document, pruned.unknown, pruned.errors) == (report, (), ())
 
 
 def test_lists_that_are_joined_by_key_name_it():
@@ -70,3 +100,24 @@ def test_lists_that_are_joined_by_key_name_it():
         "podUID",
         "interface",
     ]
+
+
+def test_a_strategic_merge_patch_joins_nodes_and_replaces_what_has_no_single_key():
+    fields = properties_of(as_sent(SCHEMA))
+
+    assert fields[".status.files"]["x-kubernetes-patch-strategy"] == "merge"
+    assert fields[".status.files"]["x-kubernetes-patch-merge-key"] == "node"
+    for each in (".spec.filters", ".spec.filters[].ports", ".status.files[].endpoints"):
+        assert not [key for key in fields[each] if key.startswith("x-kubernetes-patch")]
+
+
+def test_what_is_filled_in_is_told():
+    fields = properties_of(as_sent(SCHEMA))
+
+    defaults = {
+        path: each["default"]
+        for path, each in fields.items()
+        if "default" in each and not path.startswith(".metadata")
+    }
+
+    assert defaults == {".spec": {}, ".spec.selector": "all()", ".status": {}}

@@ -81,7 +81,7 @@ def test_numbers_over_64_bits_become_floats(text, number):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"{", b"[1]", b"null", b"5", b'"x"', b"{} x", b'{"a":NaN}', b'{"a":Infinity}',
+        b"", b"{", b"[1]", b"5", b'"x"', b"{} x", b'{"a":NaN}', b'{"a":Infinity}',
         b'{"a":-Infinity}', b"\xef\xbb\xbf{}", b'{"a":"\x01"}', b'{"a":1e999}', b"{'a':1}",
         b'{"a":%b}' % (b"9" * 5000), b"{}{}", b"\x1f\x8b\x08", b'{"a":1,}',
     ],
@@ -151,7 +151,8 @@ def test_yaml_reads_back_as_it_was_written(document):
         ("+7", 7), ("0", 0), ("08", 8), ("1e3", 1000), ("1.5", 1.5), (".5", 0.5), ("-1.0", -1),
         ("1e40", 1e40), ("18446744073709551615", 18446744073709551615), ("1.2.3", "1.2.3"),
         ("~", None), ("null", None), ("", None), ("'5'", "5"), ('"true"', "true"), ("!!str 5", "5"),
-        ("! 5", "5"), ("!!int '5'", 5), ("-", [None]), ("x y", "x y"), ("a_b", "a_b"),
+        ("! 5", "5"), ("!!int '5'", 5), ("!mine 5", "5"), ("!!timestamp 2020-01-01", "2020-01-01"),
+        ("!!binary aMOp", "hé"), ("1e999", "1e999"), ("-", [None]), ("x y", "x y"), ("a_b", "a_b"),
         ("all()", "all()"), ("|\n  x\n  y\n", "x\ny\n"), ("[1, {b: 2}]", [1, {"b": 2}]),
     ],
 )  # fmt: skip
@@ -191,31 +192,69 @@ def test_a_yaml_key_set_twice_is_reported_with_its_line():
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"a: b: c", "line 1: mapping values are not allowed"),
-        (b"a: *x", "line 1: unknown anchor 'x'"),
-        (b"a: &x [*x]", "line 1: unknown anchor 'x'"),
-        (b"~: 1", "line 1: only plain values can be keys"),
-        (b"? [a]\n: 1", "line 1: only plain values can be keys"),
-        (b"a: .inf", "line 1: JSON has no value"),
-        (b"a: .NaN", "line 1: JSON has no value"),
-        (b"a: 1e999", "line 1: number out of range"),
-        (b"a: !!binary eA==", "line 1: unknown tag"),
-        (b"a: !mine x", "line 1: unknown tag"),
-        (b"a:\n  <<: 5", "line 2: map merge requires map"),
-        (b"a: \x00", "unacceptable character"),
+        (b"a: b: c", "mapping values are not allowed"),
+        (b"x: 1\na: b: c", "line 2: mapping values are not allowed"),
+        (b"{", "line 1: did not find expected node content"),
+        (b"x: |\n  a\n b", "line 2: did not find expected key"),
+        (b"a: *x", "unknown anchor 'x' referenced"),
+        (b"a: &x [*x]", "unknown anchor 'x' referenced"),
+        (b"~: 1", "invalid map key: only plain values can be keys"),
+        (b"? [a]\n: 1", "invalid map key: only plain values can be keys"),
+        (b"a: .inf", "JSON has no value"),
+        (b"a: .NaN", "JSON has no value"),
+        (b"a: !!binary x", "!!binary value contains invalid base64 data"),
+        (b"a:\n  <<: 5", "map merge requires map"),
+        (b"a: \x00", "control characters are not allowed"),
+        (b"a: \xff", "invalid leading UTF-8 octet"),
+        (b"a: \xc3\x28", "invalid trailing UTF-8 octet"),
+        (b"a: \xc3", "incomplete UTF-8 octet sequence"),
     ],
 )
 def test_yaml_that_is_not_json_is_refused(body, problem):
     with pytest.raises(DecodeError) as caught:
         decode(body, YAML)
 
-    assert str(caught.value).startswith(f"error converting YAML to JSON: yaml: {problem}")
+    assert str(caught.value).startswith(f"yaml: {problem}")
 
 
-@pytest.mark.parametrize("body", [b"", b"- a", b"text", b"--- ~"])
-def test_yaml_that_is_no_object_is_refused(body):
-    with pytest.raises(DecodeError, match="the body must be one object"):
+@pytest.mark.parametrize(
+    ("body", "found"), [(b"- a", "array"), (b"text", "string"), (b"5", "number")]
+)
+def test_yaml_that_is_no_object_is_refused(body, found):
+    with pytest.raises(
+        DecodeError, match=f"json parse error: json: cannot unmarshal {found} into"
+    ):
         decode(body, YAML)
+
+
+@pytest.mark.parametrize(("body", "media"), [(b"null", JSON), (b"", YAML), (b"--- ~", YAML)])
+def test_null_is_an_empty_object(body, media):
+    assert decode(body, media).document == {}
+
+
+@pytest.mark.parametrize(
+    ("body", "problem"),
+    [
+        ("", "unexpected end of JSON input"),
+        ('{"a":[1', "unexpected end of JSON input"),
+        ('{"a":"x', "unexpected end of JSON input"),
+        ("abc", "invalid character 'a' looking for beginning of value"),
+        ("{a:1}", "invalid character 'a' looking for beginning of object key string"),
+        ("{'a':1}", r"invalid character '\'' looking for beginning of object key string"),
+        ('{"a" 1}', "invalid character '1' after object key"),
+        ('{"a":1 2}', "invalid character '2' after a value"),
+        ('{"a":1} x', "invalid character 'x' after top-level value"),
+        ('{"a":"\t"}', r"invalid character '\t' in string literal"),
+        (r'{"a":"\q"}', "invalid character 'q' in string escape code"),
+        ("5", "json: cannot unmarshal number into an object"),
+        ("true", "json: cannot unmarshal bool into an object"),
+    ],
+)
+def test_malformed_json_is_told_in_gos_words(body, problem):
+    with pytest.raises(DecodeError) as caught:
+        decode(body.encode(), JSON)
+
+    assert str(caught.value) == f"couldn't get version/kind; json parse error: {problem}"
 
 
 def test_aliases_may_not_blow_up():
@@ -262,8 +301,18 @@ def test_an_object_need_not_say_what_it_is():
         (
             b"{",
             ("the object provided is unrecognized (must be of type Thing): couldn't get version/kind; "
-            "json parse error: Expecting property name enclosed in double quotes (line 1, column 2) "
-            "({)"),
+            "json parse error: unexpected end of JSON input ({)"),
+        ),
+        (
+            b'{"kind":5}',
+            ("the object provided is unrecognized (must be of type Thing): couldn't get version/kind; "
+            "json parse error: json: cannot unmarshal number into Go struct field .kind of type string "
+            '({"kind":5})'),
+        ),
+        (
+            b'{"apiVersion":"a/b/c"}',
+            ("the object provided is unrecognized (must be of type Thing): unexpected GroupVersion "
+            'string: a/b/c ({"apiVersion":"a/b/c"})'),
         ),
     ],
 )  # fmt: skip

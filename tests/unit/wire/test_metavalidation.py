@@ -98,8 +98,37 @@ def test_only_one_owner_can_be_the_controller():
     (found,) = faults({"name": "a", "ownerReferences": owners})
 
     assert found.endswith(
-        'Only one reference can have Controller set to true. Found "true" in references for p and q'
+        'Only one reference can have Controller set to true. Found "true" in references for Pod/p and '
+        "Pod/q"
     )
+
+
+def test_each_further_controller_is_a_fault():
+    owners = [{**OWNER, "name": each, "controller": True} for each in "pqr"]
+
+    found = faults({"name": "a", "ownerReferences": owners})
+
+    assert [each.rpartition(" for ")[2] for each in found] == [
+        "Pod/p and Pod/q",
+        "Pod/p and Pod/r",
+    ]
+
+
+@pytest.mark.parametrize("version", ["a/b/c", "/", "a/"])
+def test_an_owner_needs_a_version(version):
+    (found,) = faults({"name": "a", "ownerReferences": [{**OWNER, "apiVersion": version}]})
+
+    assert found == (
+        f'metadata.ownerReferences.apiVersion: Invalid value: "{version}": version must not be empty'
+    )
+
+
+def test_an_event_is_no_owner_however_its_version_is_written():
+    (found,) = faults(
+        {"name": "a", "ownerReferences": [{**OWNER, "apiVersion": "/v1", "kind": "Event"}]}
+    )
+
+    assert found.endswith("/v1, Kind=Event is disallowed from being an owner")
 
 
 def test_all_faults_are_told_at_once():
@@ -165,7 +194,7 @@ def test_label_keys(key):
         ("x/", "name part must be non-empty"),
         ("/x", "prefix part must be non-empty"),
         ("X/y", "prefix part a lowercase RFC 1123 subdomain must consist of"),
-        ("a/b/c", "a qualified name must consist of"),
+        ("a/b/c", "a valid label key must consist of"),
         ("x" * 64, "name part must be no more than 63 bytes"),
         ("a\n", "name part must consist of"),
     ],
@@ -209,6 +238,16 @@ def test_equal_owners_are_warned_of_once_whatever_the_order_of_their_members():
     turned: JsonObject = dict(reversed(owner.items()))
     other: JsonObject = owner | {"uid": "2"}
 
-    (warning,) = owner_warnings({"ownerReferences": [owner, other, turned, owner]})
+    (warning,) = owner_warnings({"ownerReferences": [owner, other, turned, owner, other]})
 
-    assert warning.endswith("observed: 1")
+    assert warning.endswith("observed: 1, 1, 2")
+
+
+def test_equal_owners_in_a_patched_object_are_noticed_later():
+    owner: JsonObject = {"apiVersion": "v1", "kind": "A", "name": "a", "uid": "1"}
+
+    (warning,) = owner_warnings({"ownerReferences": [owner, owner]}, patched=True)
+
+    assert warning.startswith(
+        ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API"
+    )

@@ -9,8 +9,9 @@ from apiserver.wire.negotiation import (
     Form,
     PatchType,
     Representation,
+    accepts_json,
     body_media,
-    error_media,
+    error_representation,
     negotiate,
     negotiate_plain,
     negotiate_watch,
@@ -60,6 +61,8 @@ V2_BETA = "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscovery
         ),
         pytest.param(f"{PROTOBUF},application/json", Representation(JSON), id="typed client"),
         pytest.param("application/json;x=y;charset=utf-8", Representation(JSON), id="unknown"),
+        pytest.param("application/json;as=;g=;v=", Representation(JSON), id="empty parameters"),
+        pytest.param("application/json;stream=watch", Representation(JSON), id="a stream"),
     ],
 )
 def test_an_object_is_represented_as_the_best_clause_asks(accept, expected):
@@ -74,19 +77,54 @@ def test_a_list_has_a_form_of_its_own():
     ("accept", "is_list"),
     [
         (PROTOBUF, False), ("application/xml", False), ("text/html", False), ("Application/Json", False),
-        (PARTIAL_LIST, False), (PARTIAL, True), ("application/json;as=Table", False),
-        ("application/json;as=Foo;g=meta.k8s.io;v=v1", False),
-        ("application/json;as=Table;g=meta.k8s.io;v=v9", False),
+        ('"application/json"', False), ("json", True), (";", True),
     ],
 )  # fmt: skip
-def test_what_nobody_serves_is_not_acceptable(accept, is_list):
+def test_a_media_type_that_nobody_serves_is_not_acceptable(accept, is_list):
     with pytest.raises(ApiError) as caught:
         negotiate(accept, is_list=is_list)
 
-    assert caught.value.code == 406
+    assert (caught.value.code, caught.value.reason) == (406, "NotAcceptable")
+    assert caught.value.to_json()["details"] == {}
+    assert caught.value.message == (
+        "406: Not Acceptable\n\nAvailable representations: application/json, application/yaml"
+    )
+
+
+@pytest.mark.parametrize(
+    "accept",
+    [
+        "application/json;as=Table", "application/json;as=Foo;g=meta.k8s.io;v=v1",
+        "application/json;as=Table;g=meta.k8s.io;v=v9", "application/json;v=v1",
+        "application/json;AS=Table;g=meta.k8s.io;v=v1", "application/json;stream=foo",
+        'application/json;as="Table";g=meta.k8s.io;v=v1', f"{PROTOBUF},application/yaml;v=v1",
+    ],
+)  # fmt: skip
+def test_a_form_that_nobody_serves_is_not_acceptable_either(accept):
+    with pytest.raises(ApiError) as caught:
+        negotiate(accept, is_list=False)
+
+    assert (caught.value.code, caught.value.details) == (406, None)
     assert caught.value.message == (
         "only the following media types are accepted: application/json, application/yaml"
     )
+
+
+@pytest.mark.parametrize(
+    ("accept", "is_list", "why"),
+    [
+        (PARTIAL, True, "you requested PartialObjectMetadata, but the requested object is a list"),
+        (
+            f"{PARTIAL_LIST},application/json", False,
+            "you requested PartialObjectMetadataList, but the requested object is not a list",
+        ),
+    ],
+)  # fmt: skip
+def test_an_object_is_no_list_and_a_list_no_object(accept, is_list, why):
+    with pytest.raises(ApiError) as caught:
+        negotiate(accept, is_list=is_list)
+
+    assert (caught.value.code, caught.value.message) == (406, why)
 
 
 def test_a_watch_is_json_or_nothing():
@@ -115,15 +153,30 @@ def test_legacy_discovery_has_one_form():
 
 @pytest.mark.parametrize(
     ("accept", "media"),
-    [(TABLE, JSON), ("application/yaml", YAML), ("application/xml", JSON), (None, JSON)],
-)
-def test_an_error_is_never_refused(accept, media):
-    assert error_media(accept) is media
+    [
+        (TABLE, JSON), ("application/yaml", YAML), ("application/xml", JSON), (None, JSON),
+        ("application/yaml;as=Table;v=v1;g=meta.k8s.io", JSON), (f"{TABLE},application/yaml", YAML),
+    ],
+)  # fmt: skip
+def test_an_error_is_never_refused_and_never_converted(accept, media):
+    assert error_representation(accept, {}, "").media is media
+
+
+@pytest.mark.parametrize(
+    ("accept", "query", "agent", "pretty"),
+    [
+        ("application/json", "", "kubectl", False), ("application/json", "pretty", "kubectl", True),
+        ("application/json", "", "curl/8", True), (TABLE, "", "kubectl", True), ("a/b", "", "x", True),
+        (f"{TABLE},application/json", "", "kubectl", False),
+    ],
+)  # fmt: skip
+def test_an_error_is_indented_for_people(accept, query, agent, pretty):
+    assert error_representation(accept, parse_query(query), agent).pretty is pretty
 
 
 @given(st.text())
 def test_no_accept_header_is_too_strange(accept):
-    assert error_media(accept) in BodyMedia
+    assert error_representation(accept, {}, "").media in BodyMedia
 
 
 @pytest.mark.parametrize(
@@ -184,3 +237,19 @@ def test_a_patch_of_another_type_is_told_what_there_is(content_type):
         "the body of the request was in an unknown format - accepted media types include: "
         "application/merge-patch+json, application/json-patch+json"
     )
+
+
+@pytest.mark.parametrize(
+    ("accept", "accepted"),
+    [
+        pytest.param(None, True, id="no header"),
+        pytest.param("*/*", True, id="anything"),
+        pytest.param("application/json;q=0.1", True, id="JSON"),
+        pytest.param(f"{PROTOBUF},application/json", True, id="JSON as the last resort"),
+        pytest.param("application/yaml", False, id="YAML"),
+        pytest.param(PROTOBUF, False, id="protobuf"),
+        pytest.param(TABLE, False, id="JSON of another form"),
+    ],
+)
+def test_what_is_json_alone_is_for_whom_accepts_json(accept, accepted):
+    assert accepts_json(accept) is accepted

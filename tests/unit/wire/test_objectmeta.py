@@ -54,7 +54,7 @@ def test_what_only_the_server_may_set_is_wiped_and_set():
         {
             "name": "a", "uid": "mine", "generation": 9, "creationTimestamp": "x",
             "deletionTimestamp": "x", "deletionGracePeriodSeconds": 5, "selfLink": "/x",
-            "resourceVersion": "5", "managedFields": [{}], "labels": {"k": "v"},
+            "resourceVersion": "5", "labels": {"k": "v"},
         }
     )  # fmt: skip
 
@@ -101,7 +101,7 @@ def test_the_request_s_metadata_does_not_change():
 def test_an_update_keeps_what_is_the_server_s():
     metadata: JsonObject = {
         "name": "a", "resourceVersion": "5", "generation": 99, "creationTimestamp": "x",
-        "managedFields": [{}], "selfLink": "/x", "labels": {"k": "v"},
+        "selfLink": "/x", "labels": {"k": "v"},
     }  # fmt: skip
 
     assert prepare_update(metadata, OLD) == {**OLD, "labels": {"k": "v"}}
@@ -111,6 +111,29 @@ def test_an_update_of_a_terminating_object_keeps_its_deletion():
     old: JsonObject = {**OLD, "deletionTimestamp": "t", "deletionGracePeriodSeconds": 0}
 
     assert prepare_update({"name": "a", "deletionTimestamp": "other"}, old) == old
+
+
+@pytest.mark.parametrize("seconds", [{}, {"deletionGracePeriodSeconds": None}])
+def test_an_update_need_not_say_the_grace_period(seconds):
+    old: JsonObject = {**OLD, "deletionTimestamp": "t", "deletionGracePeriodSeconds": 0}
+
+    assert prepare_update({"name": "a", **seconds}, old) == old
+
+
+def test_an_update_leaves_another_grace_period_to_validation():
+    old: JsonObject = {**OLD, "deletionTimestamp": "t", "deletionGracePeriodSeconds": 0}
+
+    prepared = prepare_update({"name": "a", "deletionGracePeriodSeconds": 7}, old)
+
+    assert prepared["deletionGracePeriodSeconds"] == 7
+
+
+@pytest.mark.parametrize("managers", [[], [{}], [{"manager": "m"}]])
+def test_managers_of_fields_pass_as_they_are(managers):
+    metadata: JsonObject = {"name": "a", "managedFields": managers}
+
+    assert created(metadata)["managedFields"] == managers
+    assert prepare_update(metadata, OLD)["managedFields"] == managers
 
 
 def test_an_update_leaves_a_deletion_of_its_own_to_validation():

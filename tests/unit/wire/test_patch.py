@@ -1,74 +1,122 @@
-"""JSON merge patch obeys RFC 7386."""
-
-import copy
+"""Patches are read and applied with the answers of Kubernetes."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from apiserver.wire.patch import merge_patch
+from apiserver.jsontypes import JsonObject
+from apiserver.wire.metaschema import OBJECT_META
+from apiserver.wire.negotiation import PatchType
+from apiserver.wire.patch import read_patch
+from apiserver.wire.status import ApiError
+
+SCHEMA: JsonObject = {"type": "object", "properties": {"metadata": OBJECT_META}}
+OLD: JsonObject = {"metadata": {"name": "a", "finalizers": ["a/b"]}}
+
+
+def applied(kind, text):
+    return read_patch(text.encode(), kind).applied_to(OLD, SCHEMA)
+
+
+def refusal(kind, text):
+    with pytest.raises(ApiError) as caught:
+        applied(kind, text)
+    return caught.value
 
 
 @pytest.mark.parametrize(
-    ("target", "patch", "result"),
+    ("kind", "text", "result"),
     [
-        ({"a": "b"}, {"a": "c"}, {"a": "c"}),
-        ({"a": "b"}, {"b": "c"}, {"a": "b", "b": "c"}),
-        ({"a": "b"}, {"a": None}, {}),
-        ({"a": "b", "b": "c"}, {"a": None}, {"b": "c"}),
-        ({"a": ["b"]}, {"a": "c"}, {"a": "c"}),
-        ({"a": "c"}, {"a": ["b"]}, {"a": ["b"]}),
-        ({"a": {"b": "c"}}, {"a": {"b": "d", "c": None}}, {"a": {"b": "d"}}),
-        ({"a": [{"b": "c"}]}, {"a": [1]}, {"a": [1]}),
-        (["a", "b"], ["c", "d"], ["c", "d"]),
-        ({"a": "b"}, ["c"], ["c"]),
-        ({"a": "foo"}, None, None),
-        ({"a": "foo"}, "bar", "bar"),
-        ({"e": None}, {"a": 1}, {"e": None, "a": 1}),
-        ([1, 2], {"a": "b", "c": None}, {"a": "b"}),
-        ({}, {"a": {"bb": {"ccc": None}}}, {"a": {"bb": {}}}),
+        pytest.param(PatchType.JSON, '[{"op":"add","path":"/spec","value":{}}]',
+                     {**OLD, "spec": {}}, id="JSON patch"),
+        pytest.param(PatchType.JSON, "null", OLD, id="JSON patch null"),
+        pytest.param(PatchType.MERGE, '{"metadata":{"finalizers":["c/d"]}}',
+                     {"metadata": {"name": "a", "finalizers": ["c/d"]}}, id="merge patch"),
+        pytest.param(PatchType.STRATEGIC, '{"metadata":{"finalizers":["c/d"]}}',
+                     {"metadata": {"name": "a", "finalizers": ["c/d", "a/b"]}}, id="strategic"),
+        pytest.param(PatchType.STRATEGIC, "null", OLD, id="strategic null"),
+    ],
+)  # fmt: skip
+def test_a_patch_of_each_type(kind, text, result):
+    assert applied(kind, text) == result
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "message"),
+    [
+        (PatchType.JSON, "", "error decoding patch: unexpected end of JSON input"),
+        (PatchType.MERGE, '{"a":', "error decoding patch: unexpected end of JSON input"),
+        (PatchType.STRATEGIC, "", "unexpected end of JSON input"),
+        (PatchType.JSON, "[" * 300 + "]" * 300, "error decoding patch: exceeded max depth"),
+        (PatchType.MERGE, "null", "Invalid JSON Patch"),
+        (PatchType.JSON, "{}", "error decoding patch: json: cannot unmarshal object into a patch"),
+        (PatchType.MERGE, "[]", "error decoding patch: json: cannot unmarshal array into a patch"),
+        (PatchType.MERGE, "1", "error decoding patch: json: cannot unmarshal number into a patch"),
+        (PatchType.STRATEGIC, '"x"', "json: cannot unmarshal string into a patch"),
+        (PatchType.JSON, "[1]", "error decoding patch: json: cannot unmarshal number"),
+        (PatchType.STRATEGIC, '{"$retainKeys":1}', "invalid patch format of retainKeys"),
     ],
 )
-def test_the_examples_of_the_rfc(target, patch, result):
-    assert merge_patch(target, patch) == result
+def test_a_patch_that_makes_no_sense_is_a_bad_request(kind, text, message):
+    error = refusal(kind, text)
+
+    assert (error.code, error.reason, error.details) == (400, "BadRequest", None)
+    assert error.message.startswith(message)
 
 
-values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.text("ab", max_size=2),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner),
-    max_leaves=12,
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (PatchType.JSON, '[{"op":"test","path":"/metadata/name","value":"b"}]'),
+        (PatchType.JSON, '[{"op":"remove","path":"/nothing"}]'),
+        (PatchType.STRATEGIC, '{"metadata":{"finalizers":[["x"]]}}'),
+    ],
 )
+def test_of_a_patch_that_does_not_fit_no_more_is_said(kind, text):
+    error = refusal(kind, text)
+
+    assert error.to_json() == {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "metadata": {},
+        "status": "Failure",
+        "message": "the server rejected our request due to an error in our request",
+        "reason": "Invalid",
+        "details": {},
+        "code": 422,
+    }
 
 
-def has_null_member(value):
-    if not isinstance(value, dict):
-        return False
-    return any(each is None or has_null_member(each) for each in value.values())
+def test_a_patch_of_too_many_operations_is_too_large():
+    error = refusal(PatchType.JSON, f"[{','.join(['{}'] * 10_001)}]")
+
+    assert (error.code, error.reason) == (413, "RequestEntityTooLarge")
+    assert error.message == (
+        "Request entity too large: The allowed maximum operations in a JSON patch is 10000, got 10001"
+    )
 
 
-@given(values, values)
-def test_a_patch_applied_twice_is_a_patch_applied_once(target, patch):
-    once = merge_patch(target, patch)
+def test_a_patch_that_leaves_no_object_is_invalid():
+    error = refusal(PatchType.JSON, '[{"op":"replace","path":"","value":["x"]}]')
 
-    assert merge_patch(once, patch) == once
-
-
-@given(values, values)
-def test_neither_side_changes(target, patch):
-    before = copy.deepcopy((target, patch))
-
-    merge_patch(target, patch)
-
-    assert (target, patch) == before
+    assert error.code == 422
+    assert error.message.startswith(' "" is invalid: patch: Invalid value: "[\\"x\\"]": ')
+    assert error.details.to_json().keys() == {"causes"}
 
 
-@given(values)
-def test_an_empty_patch_changes_no_object(target):
-    if isinstance(target, dict):
-        assert merge_patch(target, {}) == target
+@pytest.mark.parametrize(
+    ("kind", "text", "errors"),
+    [
+        pytest.param(PatchType.MERGE, '{"a":1,"a":2}', ['duplicate field "a"'], id="merge"),
+        pytest.param(PatchType.STRATEGIC, '{"a":{"b":1,"b":2}}', ['duplicate field "a.b"'],
+                     id="strategic"),
+        pytest.param(PatchType.JSON, '[{"op":"add","foo":1,"op":"add"}]',
+                     ['json patch duplicate field "[0].op"', 'json patch unknown field "[0].foo"'],
+                     id="JSON"),
+    ],
+)  # fmt: skip
+def test_what_strict_validation_objects_to_is_known_before_it_is_applied(kind, text, errors):
+    assert read_patch(text.encode(), kind).strict_errors == tuple(errors)
 
 
-@given(values)
-def test_a_patch_without_nulls_makes_itself_out_of_nothing(patch):
-    if not has_null_member(patch):
-        assert merge_patch({}, patch) == patch
+def test_apply_patches_are_not_read_here():
+    with pytest.raises(AssertionError):
+        applied(PatchType.APPLY, "{}")

@@ -159,4 +159,13 @@ def test_a_denial_says_who_may_not_do_what(method, url, message):
 def test_a_denial_tells_the_reason_and_no_markup():
     error = access_denied("<b>", parse("GET", "/x"), why="no & never")
 
-    assert error.message == ('forbidden: User "&lt;b&gt;" cannot get path "/x": no &amp; never')
+    assert error.message == 'forbidden: User "&lt;b&gt;" cannot get path "/x": no & never'
+
+
+def test_a_denial_shows_what_cannot_be_seen():
+    info = parse("GET", "/apis/g/v/namespaces/n%0a/things/a%22")
+
+    assert access_denied('"u"', info).message == (
+        'things.g "a\\"" is forbidden: User "\\"u\\"" cannot get resource "things" in API group "g" '
+        'in the namespace "n\\n"'
+    )

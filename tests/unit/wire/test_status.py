@@ -142,6 +142,20 @@ def test_an_invalid_object_lists_every_cause_under_its_kind():
     }
 
 
+def test_two_equal_errors_are_said_once_and_stay_two_causes():
+    error = invalid_value("metadata.labels", "é", "why")
+
+    found = status.invalid("Thing", "g", "a", [error, error])
+
+    assert found.message == 'Thing.g "a" is invalid: metadata.labels: Invalid value: "é": why'
+    assert found.details is not None
+    assert len(found.details.causes) == 2
+
+
+def test_names_are_shown_so_that_they_can_be_seen():
+    assert status.not_found(THINGS, 'a"\x00').message == r'things.example.org "a\"\x00" not found'
+
+
 def test_other_details_name_the_plural():
     details = status.not_found(THINGS, "a").to_json()["details"]
 
@@ -150,6 +164,8 @@ def test_other_details_name_the_plural():
 
 def test_absent_details_differ_from_empty_ones():
     assert "details" not in status.bad_request("why").to_json()
+    assert "details" not in status.unsupported_media_type(["a/b"]).to_json()
+    assert status.rejected().to_json()["details"] == {}
     assert status.path_not_found().to_json()["details"] == {}
 
 

@@ -57,7 +57,17 @@ def test_a_warning_is_a_quoted_text():
 
 
 def test_warnings_are_told_once_and_never_with_control_characters():
-    assert warning_headers(["a", "a", "b\nc", ""]) == ['299 - "a"']
+    assert warning_headers(["a", "a", "b\nc", "\x85", ""]) == ['299 - "a"']
+
+
+def test_a_warning_may_hold_what_cannot_be_seen():
+    assert warning_headers(["a\u200bb"]) == ['299 - "a\u200bb"']
+
+
+def test_the_last_warning_may_go_beyond_the_limit():
+    headers = warning_headers([f"{each:03}{'x' * 200}" for each in range(30)])
+
+    assert len(headers) == 21
 
 
 def test_one_long_warning_is_whole():

@@ -68,7 +68,7 @@ def test_the_program_is_the_manager_of_those_who_do_not_say(agent, manager):
         (f"fieldManager={'x' * 129}", "fieldManager: Too long: may not be more than 128 bytes"),
         (
             "fieldManager=a%07b",
-            r'fieldManager: Invalid value: "a\u0007b": invalid character U+0007 (at position 1)',
+            r'fieldManager: Invalid value: "a\ab": invalid character U+0007 (at position 1)',
         ),
     ],
 )
