@@ -5,32 +5,55 @@ resume from there, and then `WatchOverrunError`.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from typing import final
+from dataclasses import dataclass
+from typing import Final, final
 
 from apiserver.storage.interface import (
     Change,
+    Revision,
     StoreError,
     StoreUnavailableError,
     WatchOverrunError,
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Room:
+    """How much a buffer holds; one change always fits, however large it is.
+
+    Those who fall behind hold the same changes: together little more than the slowest of them.
+    """
+
+    changes: int = 4096
+    bytes: int = 64 << 20
+
+
+ROOM: Final = Room()
+
+
 @final
 class Subscription:
     """The changes under one prefix, for one consumer."""
 
-    def __init__(self, prefix: str, *, max_changes: int) -> None:
+    def __init__(self, prefix: str, room: Room) -> None:
         self._prefix = prefix
-        self._max_changes = max_changes
-        self._changes: deque[Change] = deque()
+        self._room = room
+        self._changes: list[Change] = []
+        self._bytes = 0
+        self._published = Revision(0)
         self._end: StoreError | None = None
-        self._woken = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
+        self._waiter: asyncio.Future[None] | None = None
 
-    async def next(self) -> Change:
-        """Wait for the next change.
+    @property
+    def passed(self) -> Revision:
+        """The revision up to which all that was published is consumed, or not ours."""
+        return Revision(self._changes[0].revision - 1) if self._changes else self._published
+
+    async def next(self) -> Sequence[Change]:
+        """Wait for a change, and take it with all others that there are.
 
         Raises what ended the subscription once all before it is consumed: `WatchOverrunError` or
         `StoreUnavailableError`. Cancellation loses nothing.
@@ -38,34 +61,48 @@ class Subscription:
         while not self._changes:
             if self._end is not None:
                 raise self._end
-            self._woken.clear()
-            await self._woken.wait()
-        return self._changes.popleft()
+            self._waiter = self._loop.create_future()
+            await self._waiter
+        changes, self._changes, self._bytes = self._changes, [], 0
+        return changes
 
-    def offer(self, change: Change) -> None:
-        """Take a change if it is one of ours; never wait."""
-        if self._end is not None or not change.key.startswith(self._prefix):
+    def offer(self, change: Change, size: int) -> None:
+        """Take a change of `size` bytes if it is one of ours; never wait."""
+        if self._end is not None:
             return
-        if len(self._changes) == self._max_changes:
-            overrun = f"{self._max_changes} changes wait at revision {change.revision}"
-            self.end(WatchOverrunError(overrun))
-        else:
+        if not change.key.startswith(self._prefix):
+            self._published = change.revision
+        elif not self._changes or self._has_room(size):
+            self._published = change.revision
             self._changes.append(change)
-            self._woken.set()
+            self._bytes += size
+            self._wake()
+        else:
+            overrun = f"{len(self._changes)} changes wait at revision {change.revision}"
+            self.end(WatchOverrunError(overrun))
 
     def end(self, reason: StoreError) -> None:
         """Let the consumer have what is buffered, then `reason`; the first one holds."""
         if self._end is None:
             self._end = reason
-            self._woken.set()
+            self._wake()
+
+    def _has_room(self, size: int) -> bool:
+        room = self._room
+        return len(self._changes) < room.changes and self._bytes + size <= room.bytes
+
+    def _wake(self) -> None:
+        # One whose wait was cancelled is done, too.
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
 
 
 @final
 class Fanout:
     """All subscriptions of one store."""
 
-    def __init__(self, *, max_changes: int) -> None:
-        self._max_changes = max_changes
+    def __init__(self, room: Room = ROOM) -> None:
+        self._room = room
         self._subscriptions: set[Subscription] = set()
         self._closed = False
 
@@ -74,7 +111,7 @@ class Fanout:
         """Receive what is published within the block. Raises `StoreUnavailableError` if closed."""
         if self._closed:
             raise StoreUnavailableError("the store is closed")
-        subscription = Subscription(prefix, max_changes=self._max_changes)
+        subscription = Subscription(prefix, self._room)
         self._subscriptions.add(subscription)
         try:
             yield subscription
@@ -83,8 +120,9 @@ class Fanout:
 
     def publish(self, change: Change) -> None:
         """Hand one change to everybody. Changes are published in order of their revisions."""
+        size = change.size
         for subscription in self._subscriptions:
-            subscription.offer(change)
+            subscription.offer(change, size)
 
     def close(self) -> None:
         """End every subscription, and take no new ones."""

@@ -5,7 +5,8 @@ Rules, the same for every backend (`tests/contract/test_store.py` holds them to 
 1. Each committed write has a revision of its own, greater than any before it, for ever. Even that
    of an empty store is greater than 0, which means "any" to clients.
 2. A read of the present sees every write that was acknowledged before it began.
-3. `list` is one snapshot: all its items as they were at its revision.
+3. `list` is one snapshot: all its items as they were at its revision. Read in pages at that
+   revision it is the same snapshot, whatever is written in between.
 4. Writes compare and set: `create` wants no live key, `update` and `delete` the expected revision.
 5. A watch gives every change after its start, once, in order, with the value before it. A consumer
    that falls too far behind is cut off with `WatchOverrunError`; the writer never waits for it.
@@ -13,7 +14,7 @@ Rules, the same for every backend (`tests/contract/test_store.py` holds them to 
    `CompactedError`.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import NewType, Protocol
@@ -32,10 +33,14 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All live keys under a prefix, ordered bytewise by key, at one revision."""
+    """Live keys under a prefix, ordered bytewise by key, at one revision.
+
+    `remaining` of them follow the last item: 0 unless a limit cut them off.
+    """
 
     revision: Revision
     items: tuple[Stored, ...]
+    remaining: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +51,12 @@ class Change:
     key: str
     value: bytes | None
     previous: Stored | None
+
+    @property
+    def size(self) -> int:
+        """The bytes of both values."""
+        before = b"" if self.previous is None else self.previous.value
+        return len(self.value or b"") + len(before)
 
 
 class StoreError(Exception):
@@ -96,6 +107,23 @@ class StoreUnavailableError(StoreError):
     """The store cannot answer now: closed, closing, its disk full or failing, its queue full."""
 
 
+class Changes(Protocol):
+    """What a watch iterates over: all the changes that there are at a time, oldest first."""
+
+    def __aiter__(self) -> AsyncIterator[Sequence[Change]]:
+        """Return itself."""
+
+    async def __anext__(self) -> Sequence[Change]:
+        """Wait for a change, and return it with those that are there already."""
+
+    @property
+    def passed(self) -> Revision:
+        """How far the watch has come: no change up to here is still to be given out.
+
+        It goes on with the store, whether or not anything happens under the watch's prefix.
+        """
+
+
 class Store(Protocol):
     """A key-value store with revisions. Every method may raise `StoreUnavailableError`."""
 
@@ -106,13 +134,20 @@ class Store(Protocol):
     async def current_revision(self) -> Revision:
         """Return the revision of the last committed write."""
 
+    async def reached(self, revision: int) -> None:
+        """Return once a write of `revision`, or a later one, is committed; at once if one is."""
+
     async def get(self, key: str) -> Stored | None:
         """Return the live value of `key`, or None."""
 
-    async def list(self, prefix: str, *, at: Revision | None = None) -> Snapshot:
-        """Return all live keys that start with `prefix`, now or as they were at a revision.
+    async def list(
+        self, prefix: str, *, at: Revision | None = None, start: str = "", limit: int = 0
+    ) -> Snapshot:
+        """Return the live keys that begin with `prefix`, now or as they were at a revision.
 
-        Raises `CompactedError` or `FutureRevisionError` where `at` is out of reach.
+        Those before `start`, a whole key, are left out, and what comes after the first `limit`
+        (0: all) is only counted. Raises `CompactedError` or `FutureRevisionError` where `at` is out
+        of reach.
         """
 
     async def create(self, key: str, value: bytes) -> Revision:
@@ -124,12 +159,10 @@ class Store(Protocol):
     async def delete(self, key: str, *, expected: Revision) -> Revision:
         """Remove the value that was written at `expected`. Raises `RevisionConflictError`."""
 
-    def watch(
-        self, prefix: str, *, after: Revision
-    ) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+    def watch(self, prefix: str, *, after: Revision) -> AbstractAsyncContextManager[Changes]:
         """Follow all changes under `prefix` with a revision greater than `after`.
 
-        Entering raises `CompactedError` if the log no longer reaches back to `after`. The iterator
+        Entering raises `CompactedError` if the log no longer reaches back to `after`. Iterating
         raises `WatchOverrunError` when this consumer is too slow and `StoreUnavailableError` when
         the store closes. A revision in the future just waits.
         """

@@ -46,6 +46,11 @@ class KeySpace:
         return _part(namespace), _part(name)
 
 
+def next_start(key: str) -> str:
+    """Return the first string after `key`: where the page goes on of which it is the last item."""
+    return key + "\0"
+
+
 def prefix_end(prefix: str) -> str | None:
     """Return the first string after all that begin with `prefix`, or None where none is."""
     for length in range(len(prefix), 0, -1):

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import pytest
 
+from apiserver.storage.fanout import Room
 from apiserver.storage.interface import Revision, Store
 from apiserver.storage.sqlite.store import SqliteStore, open_sqlite_store
 
@@ -35,7 +36,9 @@ class SqliteBackend:
     @asynccontextmanager
     async def open(self) -> AsyncGenerator[Store]:
         async with open_sqlite_store(
-            self._directory, clock=lambda: datetime(2026, 1, 1, tzinfo=UTC), max_watch_changes=1024
+            self._directory,
+            clock=lambda: datetime(2026, 1, 1, tzinfo=UTC),
+            watch_room=Room(changes=1024),
         ) as self._store:
             yield self._store
 

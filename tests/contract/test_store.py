@@ -1,6 +1,7 @@
 """What every store promises (the rules of `apiserver.storage.interface`)."""
 
 import asyncio
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -10,14 +11,40 @@ from apiserver.storage.interface import (
     FutureRevisionError,
     KeyExistsError,
     RevisionConflictError,
+    Snapshot,
     Stored,
     StoreUnavailableError,
     WatchOverrunError,
 )
+from apiserver.storage.keys import next_start
 
 ALL = "/g/r/"
 A = "/g/r/ns/a"
 B = "/g/r/ns/b"
+
+
+class Taken:
+    """The changes of a watch one by one."""
+
+    def __init__(self, changes):
+        self._changes = changes
+        self._rest = []
+
+    def __aiter__(self):
+        return self
+
+    async def __anext__(self):
+        if not self._rest:
+            self._rest = [*await anext(self._changes)]
+            assert self._rest, "there is never nothing"
+        return self._rest.pop(0)
+
+
+@asynccontextmanager
+async def watching(store, prefix, *, after):
+    """Open a watch, and give its changes one by one."""
+    async with store.watch(prefix, after=after) as changes:
+        yield Taken(changes)
 
 
 async def take(changes, count):
@@ -29,7 +56,7 @@ async def take(changes, count):
 async def read_history(store, prefix, *, after, until):
     """Return the changes after a revision, up to the one written at `until`."""
     seen = []
-    async with asyncio.timeout(20), store.watch(prefix, after=after) as changes:
+    async with asyncio.timeout(20), watching(store, prefix, after=after) as changes:
         async for change in changes:
             seen.append(change)
             if change.revision == until:
@@ -246,6 +273,165 @@ async def test_a_list_at_a_revision_to_come_fails(store):
     assert (caught.value.asked, caught.value.current) == (current + 1, current)
 
 
+# Rule 3: pages
+
+
+async def read_pages(store, prefix, *, at=None, limit, between=None):
+    """Read a snapshot page by page, and do something between any two pages."""
+    pages = [await store.list(prefix, at=at, limit=limit)]
+    while pages[-1].remaining:
+        if between is not None:
+            await between()
+        start = next_start(pages[-1].items[-1].key)
+        pages.append(await store.list(prefix, at=pages[0].revision, start=start, limit=limit))
+    return pages
+
+
+ODD_KEYS = ["a", "a-b/x", "a.b/x", "a/", "a/\0", "a/\0b", "a/x", "a/x-y", "a/x/y", "a0", "a/ü"]
+ODD_KEYS += ["a/\ud7ff", "a/\ue000", "a/\U0010ffff", "\U0010ffff", "\U0010ffff\U0010ffff"]
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 5, 100])
+@pytest.mark.parametrize("prefix", ["", "a", "a/", "a/x", "\U0010ffff", "b"])
+async def test_pages_together_are_the_list(store, prefix, limit):
+    for key in ODD_KEYS:
+        await store.create(key, key.encode())
+    whole = await store.list(prefix)
+
+    pages = await read_pages(store, prefix, limit=limit)
+
+    assert tuple(item for page in pages for item in page.items) == whole.items
+    assert all(len(page.items) == limit for page in pages[:-1])
+    counted = len(whole.items)
+    for page in pages:
+        counted -= len(page.items)
+        assert (page.revision, page.remaining) == (whole.revision, counted)
+
+
+async def test_pages_are_one_snapshot_while_everything_is_rewritten(store):
+    revisions = {
+        key: await store.create(key, b"old") for key in (f"{ALL}{each:02}" for each in range(20))
+    }
+    whole = await store.list(ALL)
+    news = iter(range(100))
+
+    async def change_everything():
+        for key, revision in list(revisions.items())[::2]:
+            revisions[key] = await store.update(key, b"new", expected=revision)
+        key, revision = revisions.popitem()
+        await store.delete(key, expected=revision)
+        await store.create(f"{ALL}05-{next(news)}", b"new")
+
+    pages = await read_pages(store, ALL, limit=3, between=change_everything)
+
+    assert len(pages) == 7
+    assert tuple(item for page in pages for item in page.items) == whole.items
+    assert (await store.list(ALL)).items != whole.items
+
+
+async def test_pages_of_the_past_count_what_was_there_then(store):
+    first = await store.create(ALL + "a", b"1")
+    await store.create(ALL + "b", b"2")
+    then = await store.create(ALL + "c", b"3")
+    await store.delete(ALL + "a", expected=first)
+    await store.create(ALL + "d", b"4")
+
+    page = await store.list(ALL, at=then, limit=1)
+
+    assert (page.revision, page.remaining) == (then, 2)
+    assert page.items == (Stored(ALL + "a", b"1", first),)
+    assert (await store.list(ALL, limit=1)).remaining == 2
+
+
+async def test_pages_go_on_at_the_compacted_revision_and_fail_below_it(store, store_backend):
+    first = await store.create(A, b"1")
+    second = await store.create(B, b"2")
+    third = await store.update(B, b"3", expected=second)
+    page = await store.list(ALL, at=second, limit=1)
+
+    await store_backend.compact(second)
+    rest = await store.list(ALL, at=second, start=next_start(A), limit=1)
+    await store_backend.compact(third)
+    with pytest.raises(CompactedError):
+        await store.list(ALL, at=second, start=next_start(A), limit=1)
+
+    assert page == Snapshot(second, (Stored(A, b"1", first),), remaining=1)
+    assert rest == Snapshot(second, (Stored(B, b"2", second),), remaining=0)
+
+
+@pytest.mark.parametrize(
+    ("start", "found"),
+    [
+        pytest.param("", ["a", "b"], id="nothing is left out"),
+        pytest.param("/", ["a", "b"], id="before the prefix"),
+        pytest.param(ALL, ["a", "b"], id="the prefix itself"),
+        pytest.param(ALL + "a", ["a", "b"], id="a key is not left out itself"),
+        pytest.param(ALL + "a\0", ["b"], id="after a key"),
+        pytest.param(ALL + "c", [], id="after the last key"),
+        pytest.param("/g/s", [], id="after the prefix"),
+    ],
+)
+async def test_a_page_starts_where_it_is_told_to_and_keeps_to_its_prefix(store, start, found):
+    for key in ("/g/q/x", ALL + "a", ALL + "b", "/g/s/x"):
+        await store.create(key, b"")
+
+    items = (await store.list(ALL, start=start, limit=10)).items
+
+    assert [item.key.removeprefix(ALL) for item in items] == found
+
+
+# Rule 2: waiting for a revision
+
+
+async def test_a_revision_that_was_reached_is_not_waited_for(store):
+    created = await store.create(A, b"1")
+
+    async with asyncio.timeout(20):
+        await store.reached(created)
+        await store.reached(0)
+
+
+async def test_who_waits_for_a_revision_can_read_it_then(store):
+    current = await store.current_revision()
+
+    async def read_when_reached():
+        await store.reached(current + 2)
+        return await store.list(ALL, at=current + 2)
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(read_when_reached())
+        await store.create(A, b"1")
+        assert not waiting.done()
+        await store.create("/elsewhere", b"2")
+
+    assert [item.key for item in waiting.result().items] == [A]
+
+
+async def test_waiting_for_a_revision_among_many_writes_ends_with_it(store):
+    current = await store.current_revision()
+
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(store.reached(current + each)) for each in range(0, 500, 7)]
+        await write_many(store, range(500))
+
+    assert all(each.done() for each in waiting)
+
+
+async def test_a_closed_store_is_not_waited_for(store_backend):
+    async with asyncio.TaskGroup() as tasks:
+        async with store_backend.open() as store:
+            ahead = await store.current_revision() + 1
+            waiting = tasks.create_task(await_unavailable(store, ahead))
+            await store.get(A)
+        await waiting
+
+
+async def await_unavailable(store, revision):
+    async with asyncio.timeout(20):
+        with pytest.raises(StoreUnavailableError):
+            await store.reached(revision)
+
+
 # Rule 4: compare and set
 
 
@@ -370,7 +556,7 @@ async def test_a_cancelled_caller_leaves_nothing_broken(store):
 async def test_a_watch_gives_each_change_with_the_value_before(store):
     start = await store.current_revision()
 
-    async with store.watch(ALL, after=start) as changes:
+    async with watching(store, ALL, after=start) as changes:
         created = await store.create(A, b"1")
         updated = await store.update(A, b"2", expected=created)
         deleted = await store.delete(A, expected=updated)
@@ -413,7 +599,7 @@ async def test_a_watch_sees_its_prefix_only(store):
     await store.create("/g/r/ns-a/x", b"")
     await store.create("/g/r/ns/x", b"")
 
-    async with store.watch("/g/r/ns/", after=start) as changes:
+    async with watching(store, "/g/r/ns/", after=start) as changes:
         await store.create("/g/r/ns.a/x", b"")
         await store.create("/g/r/ns0/x", b"")
         await store.create("/g/r/ns/ü", b"")
@@ -426,9 +612,9 @@ async def test_a_watch_begun_among_a_thousand_writes_sees_each_once_and_in_order
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(write_many(store, range(1000)))
-        async with store.watch(ALL, after=start) as early:
+        async with watching(store, ALL, after=start) as early:
             await take(early, 300)
-        async with store.watch(ALL, after=start) as changes:
+        async with watching(store, ALL, after=start) as changes:
             seen = await take(changes, 1000)
 
     revisions = [change.revision for change in seen]
@@ -440,7 +626,7 @@ async def test_a_watch_reads_a_long_history_and_goes_on(store):
     start = await store.current_revision()
     await write_many(store, range(2300))
 
-    async with store.watch(ALL, after=start) as changes:
+    async with watching(store, ALL, after=start) as changes:
         history = await take(changes, 2300)
         new = await store.create(A, b"")
         news = await take(changes, 1)
@@ -453,7 +639,7 @@ async def test_a_watch_reads_a_long_history_and_goes_on(store):
 async def test_a_watch_from_a_revision_to_come_waits_for_it(store):
     current = await store.current_revision()
 
-    async with store.watch(ALL, after=current + 2) as changes:
+    async with watching(store, ALL, after=current + 2) as changes:
         await store.create(ALL + "a", b"")
         await store.create(ALL + "b", b"")
         last = await store.create(ALL + "c", b"")
@@ -466,8 +652,8 @@ async def test_a_slow_watch_is_cut_off_and_holds_up_nobody(store, store_backend)
     written = store_backend.changes_that_overrun
 
     async with (
-        store.watch(ALL, after=start) as slow,
-        store.watch(ALL, after=start) as quick,
+        watching(store, ALL, after=start) as slow,
+        watching(store, ALL, after=start) as quick,
         asyncio.TaskGroup() as tasks,
     ):
         reading = tasks.create_task(take(quick, written))
@@ -482,12 +668,12 @@ async def test_a_slow_watch_is_cut_off_and_holds_up_nobody(store, store_backend)
 async def test_a_watch_that_was_cut_off_resumes_where_it_stopped(store, store_backend):
     start = await store.current_revision()
     written = store_backend.changes_that_overrun
-    async with store.watch(ALL, after=start) as slow:
+    async with watching(store, ALL, after=start) as slow:
         await write_many(store, range(written))
         seen = await read_to_the_end(slow, WatchOverrunError)
 
     resume = seen[-1].revision if seen else start
-    async with store.watch(ALL, after=resume) as changes:
+    async with watching(store, ALL, after=resume) as changes:
         rest = await take(changes, written - len(seen))
 
     assert len({change.key for change in seen + rest}) == written
@@ -496,7 +682,7 @@ async def test_a_watch_that_was_cut_off_resumes_where_it_stopped(store, store_ba
 async def test_a_cancelled_wait_for_a_change_ends_only_that_watch(store):
     start = await store.current_revision()
 
-    async with store.watch(ALL, after=start) as other:
+    async with watching(store, ALL, after=start) as other:
         async with asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(read_history(store, ALL, after=start, until=None))
             await store.get(A)
@@ -504,6 +690,59 @@ async def test_a_cancelled_wait_for_a_change_ends_only_that_watch(store):
         created = await store.create(A, b"1")
 
         assert await take(other, 1) == [Change(created, A, b"1", None)]
+
+
+async def test_what_is_there_already_comes_together(store):
+    start = await store.current_revision()
+    await write_many(store, range(10))
+
+    async with asyncio.timeout(20), store.watch(ALL, after=start) as changes:
+        history = await anext(changes)
+        await write_many(store, range(10, 20))
+        news = await anext(changes)
+
+    assert (len(history), len(news)) == (10, 10)
+
+
+async def test_a_watch_passes_what_is_not_under_its_prefix(store):
+    start = await store.create("/elsewhere", b"1")
+
+    async with asyncio.timeout(20), store.watch(ALL, after=start) as changes:
+        created = await store.create(A, b"1")
+        elsewhere = await store.update("/elsewhere", b"2", expected=start)
+        before = changes.passed
+        await anext(changes)
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(next_of(changes))
+            elsewhere = await store.update("/elsewhere", b"3", expected=elsewhere)
+            while_waiting = changes.passed
+            await store.create(B, b"1")
+        await waiting
+
+    assert start <= before < created
+    assert while_waiting == elsewhere
+
+
+async def test_a_watch_that_reads_history_has_passed_what_it_gave_out(store):
+    start = await store.current_revision()
+    await write_many(store, range(1200))
+    last = await store.create("/elsewhere", b"")
+
+    async with asyncio.timeout(20), store.watch(ALL, after=start) as changes:
+        seen = await anext(changes)
+        while len(seen) < 1200:
+            assert changes.passed == seen[-1].revision < last
+            seen = [*seen, *await anext(changes)]
+        async with asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(next_of(changes))
+            await store.create(A, b"")
+        await waiting
+
+    assert [change.revision for change in seen] == [*range(start + 1, start + 1201)]
+
+
+async def next_of(changes):
+    return await anext(changes)
 
 
 # Rule 6: history
@@ -534,7 +773,7 @@ async def test_reads_and_watches_below_the_compacted_revision_fail_at_once(store
     with pytest.raises(CompactedError) as read:
         await store.list(ALL, at=first)
     with pytest.raises(CompactedError) as watched:
-        async with store.watch(ALL, after=first):
+        async with watching(store, ALL, after=first):
             pytest.fail("the watch began")
     assert (read.value.asked, read.value.compacted) == (first, second)
     assert (watched.value.asked, watched.value.compacted) == (first, second)
@@ -561,7 +800,7 @@ async def test_a_key_whose_deletion_is_compacted_can_be_created_and_watched(stor
 async def test_compaction_ends_no_watch(store, store_backend):
     start = await store.current_revision()
 
-    async with store.watch(ALL, after=start) as changes:
+    async with watching(store, ALL, after=start) as changes:
         created = await store.create(A, b"1")
         updated = await store.update(A, b"2", expected=created)
         await store_backend.compact(updated)
@@ -623,12 +862,12 @@ async def test_compaction_is_remembered(store_backend):
 async def test_closing_ends_watches_and_refuses_what_comes_later(store_backend):
     async with store_backend.open() as store:
         start = await store.current_revision()
-        watching = store.watch(ALL, after=start)
-        changes = await watching.__aenter__()
+        opened = watching(store, ALL, after=start)
+        changes = await opened.__aenter__()
         created = await store.create(A, b"1")
 
     seen = await read_to_the_end(changes, StoreUnavailableError)
-    await watching.__aexit__(None, None, None)
+    await opened.__aexit__(None, None, None)
 
     assert seen == [Change(created, A, b"1", None)]
     with pytest.raises(StoreUnavailableError):
@@ -636,7 +875,7 @@ async def test_closing_ends_watches_and_refuses_what_comes_later(store_backend):
     with pytest.raises(StoreUnavailableError):
         await store.update(A, b"2", expected=created)
     with pytest.raises(StoreUnavailableError):
-        async with store.watch(ALL, after=start):
+        async with watching(store, ALL, after=start):
             pytest.fail("the watch began")
 
 

@@ -34,19 +34,20 @@ from apiserver.storage.interface import (
     Snapshot,
     Stored,
 )
-from apiserver.storage.keys import prefix_end
+from apiserver.storage.keys import next_start, prefix_end
 
 # INDEXED BY and NOT INDEXED (walk by revision) are promises rather than hints: a statement that
 # could not keep them is an error, so no plan can become a scan as the data changes.
 _APPEND = "INSERT INTO log (revision, key, previous, written, value) VALUES (?, ?, ?, ?, ?)"
 _NEWEST = "SELECT revision, value FROM log WHERE key = ? ORDER BY previous DESC LIMIT 1"
 _LIVE = """
-    SELECT key, value, revision FROM log AS kept INDEXED BY chain
+    FROM log AS kept INDEXED BY chain
     WHERE key >= :first AND key < :end AND revision <= :at AND value IS NOT NULL
     AND NOT EXISTS (
         SELECT 1 FROM log AS later INDEXED BY chain
-        WHERE later.key = kept.key AND later.previous = kept.revision AND later.revision <= :at)
-    ORDER BY key"""
+        WHERE later.key = kept.key AND later.previous = kept.revision AND later.revision <= :at)"""
+_PAGE = f"SELECT key, value, revision {_LIVE} ORDER BY key LIMIT :limit"
+_COUNT = f"SELECT count(*) {_LIVE}"
 _CHANGES = """
     SELECT new.revision, new.key, new.value, old.value, old.revision
     FROM log AS new NOT INDEXED LEFT JOIN log AS old ON old.revision = new.previous
@@ -109,8 +110,10 @@ class Log:
         revision, value = self._newest(key)
         return None if value is None else Stored(key, value, revision)
 
-    def snapshot(self, prefix: str, *, at: Revision | None = None) -> Snapshot:
-        """Return what was live under `prefix` at a revision, the last if None.
+    def snapshot(
+        self, prefix: str, *, at: Revision | None = None, start: str = "", limit: int = 0
+    ) -> Snapshot:
+        """Return what was live under `prefix` at a revision, the last if None: see `Store.list`.
 
         Raises `CompactedError` or `FutureRevisionError`.
         """
@@ -119,8 +122,15 @@ class Log:
         if at > last:
             raise FutureRevisionError(at, last)
         self._reach(at)
-        rows = self._connection.execute(_LIVE, {**_range(prefix), "at": at})
-        return Snapshot(at, tuple(Stored(*row) for row in rows))
+        bounds = {**_range(prefix, start), "at": at}
+        # To SQLite every negative limit is none.
+        rows = self._connection.execute(_PAGE, {**bounds, "limit": limit or -1})
+        items = tuple(Stored(*row) for row in rows)
+        if not limit or len(items) < limit:
+            return Snapshot(at, items)
+        rest = {**bounds, "first": next_start(items[-1].key)}
+        (remaining,) = self._connection.execute(_COUNT, rest).fetchone()
+        return Snapshot(at, items, remaining)
 
     def changes(self, prefix: str, *, after: Revision, most: int) -> list[Change]:
         """Return the first `most` changes under `prefix` later than `after`, oldest first.
@@ -195,7 +205,7 @@ def microseconds(moment: datetime) -> int:
     return (moment - _EPOCH) // _MICROSECOND
 
 
-def _range(prefix: str) -> dict[str, str | bytes]:
+def _range(prefix: str, start: str = "") -> dict[str, str | bytes]:
     # No key is empty (only the row that made the store is), and to SQLite every text is less
     # than every blob.
-    return {"first": prefix or "\0", "end": prefix_end(prefix) or b""}
+    return {"first": max(prefix, start) or "\0", "end": prefix_end(prefix) or b""}

@@ -5,25 +5,19 @@ before it began, and nothing is acknowledged before it is committed.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, Callable
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import final
 from uuid import uuid4
 
-from apiserver.storage.fanout import Fanout, Subscription
-from apiserver.storage.interface import (
-    Change,
-    CompactedError,
-    Revision,
-    Snapshot,
-    Stored,
-    WatchOverrunError,
-)
+from apiserver.storage.fanout import ROOM, Fanout, Room
+from apiserver.storage.interface import Change, Changes, Revision, Snapshot, Stored
 from apiserver.storage.sqlite.compaction import STEP_REVISIONS, Compaction
 from apiserver.storage.sqlite.database import open_for_reading, open_for_writing
 from apiserver.storage.sqlite.directory import exclusive
+from apiserver.storage.sqlite.following import Following, History
 from apiserver.storage.sqlite.log import Log
 from apiserver.storage.sqlite.thread import LogThread, running
 
@@ -70,13 +64,24 @@ class SqliteStore:
         """See `Store`."""
         return await self._reader.submit(Log.revision)
 
+    async def reached(self, revision: int) -> None:
+        """See `Store`."""
+        with self._fanout.subscribe("") as news:
+            reached = await self.current_revision()
+            while reached < revision:
+                reached = (await news.next())[-1].revision
+
     async def get(self, key: str) -> Stored | None:
         """See `Store`."""
         return await self._reader.submit(lambda log: log.get(key))
 
-    async def list(self, prefix: str, *, at: Revision | None = None) -> Snapshot:
+    async def list(
+        self, prefix: str, *, at: Revision | None = None, start: str = "", limit: int = 0
+    ) -> Snapshot:
         """See `Store`."""
-        return await self._reader.submit(lambda log: log.snapshot(prefix, at=at))
+        return await self._reader.submit(
+            lambda log: log.snapshot(prefix, at=at, start=start, limit=limit)
+        )
 
     async def create(self, key: str, value: bytes) -> Revision:
         """See `Store`."""
@@ -91,16 +96,14 @@ class SqliteStore:
         return await self._append(key, None, expected=expected)
 
     @asynccontextmanager
-    async def watch(
-        self, prefix: str, *, after: Revision
-    ) -> AsyncGenerator[AsyncIterator[Change]]:
+    async def watch(self, prefix: str, *, after: Revision) -> AsyncGenerator[Changes]:
         """See `Store`."""
-        # Subscribed before the first read: what is committed after the last page was read is in
-        # the buffer, so nothing can be missed, and what is in both is dropped by its revision.
+
+        async def read(beyond: Revision) -> History:
+            return await self._reader.submit(lambda log: _history(log, prefix, beyond))
+
         with self._fanout.subscribe(prefix) as news:
-            page = await self._page(prefix, after)
-            async with aclosing(self._follow(prefix, after, page, news)) as changes:
-                yield changes
+            yield Following(await read(after), read, news, after=after)
 
     async def compact(self, to: Revision) -> None:
         """Forget the history before `to` now, instead of when it is old."""
@@ -122,31 +125,6 @@ class SqliteStore:
         self._fanout.publish(change)
         self._compaction.notice_write()
 
-    async def _page(self, prefix: str, after: Revision) -> Sequence[Change]:
-        return await self._reader.submit(
-            lambda log: log.changes(prefix, after=after, most=_PAGE_CHANGES)
-        )
-
-    async def _follow(
-        self, prefix: str, after: Revision, page: Sequence[Change], news: Subscription
-    ) -> AsyncGenerator[Change]:
-        last = after
-        while page:
-            for change in page:
-                last = change.revision
-                yield change
-            page = await self._next_page(prefix, last)
-        while True:
-            change = await news.next()
-            if change.revision > last:
-                yield change
-
-    async def _next_page(self, prefix: str, after: Revision) -> Sequence[Change]:
-        try:
-            return await self._page(prefix, after)
-        except CompactedError as error:
-            raise WatchOverrunError(f"history was compacted while being read: {error}") from error
-
 
 @asynccontextmanager
 async def open_sqlite_store(
@@ -154,15 +132,16 @@ async def open_sqlite_store(
     *,
     clock: Callable[[], datetime],
     history: timedelta = HISTORY,
-    max_watch_changes: int = 4096,
+    watch_room: Room = ROOM,
     wait: bool = False,
 ) -> AsyncGenerator[SqliteStore]:
     """Open the store in `directory`, and make it where there is none.
 
     `clock` tells aware UTC time, in any thread. `history` is how long the past can be read, at
-    least; `max_watch_changes` how far a watch may fall behind. With `wait`, another process that
-    has the directory is waited for. Raises `DirectoryInUseError` otherwise, `UnknownSchemaError`, or `StoreUnavailableError` if the files cannot be used. Leaving the
-    block ends all watches and finishes what was submitted.
+    least; `watch_room` how far a watch may fall behind. With `wait`, another process that has the
+    directory is waited for. Raises `DirectoryInUseError` otherwise, `UnknownSchemaError`, or
+    `StoreUnavailableError` if the files cannot be used. Leaving the block ends all watches and
+    finishes what was submitted.
     """
     path = directory / DATABASE_NAME
     async with (
@@ -170,7 +149,7 @@ async def open_sqlite_store(
         _writing(path, identity=str(uuid4()), now=clock()) as writer,
         _reading(path) as reader,
     ):
-        fanout = Fanout(max_changes=max_watch_changes)
+        fanout = Fanout(watch_room)
         compaction = Compaction(writer, clock=clock, history=history)
         # The past of an earlier run becomes old as well.
         compaction.notice_write()
@@ -186,6 +165,12 @@ async def open_sqlite_store(
         finally:
             compaction.stop()
             fanout.close()
+
+
+def _history(log: Log, prefix: str, after: Revision) -> History:
+    changes = log.changes(prefix, after=after, most=_PAGE_CHANGES)
+    is_present = len(changes) < _PAGE_CHANGES
+    return History(changes, log.revision() if is_present else changes[-1].revision, is_present)
 
 
 @asynccontextmanager

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apiserver.storage.keys import KeySpace, prefix_end
+from apiserver.storage.keys import KeySpace, next_start, prefix_end
 
 CAPTURES = KeySpace("projectcalico.org", "packetcaptures")
 PARTS = st.text(st.characters(exclude_characters="/", exclude_categories=["Cs"]), min_size=1)
@@ -81,3 +81,8 @@ def test_the_range_of_a_prefix_holds_what_begins_with_it_and_nothing_else(prefix
 )
 def test_the_end_of_a_prefix(prefix, end):
     assert prefix_end(prefix) == end
+
+
+@given(TEXTS, TEXTS)
+def test_nothing_lies_between_a_key_and_the_next_start(key, other):
+    assert (other > key) is (other >= next_start(key))

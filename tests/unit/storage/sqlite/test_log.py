@@ -19,6 +19,7 @@ from apiserver.storage.interface import (
     KeyExistsError,
     Revision,
     RevisionConflictError,
+    Snapshot,
     Stored,
 )
 from apiserver.storage.sqlite.database import open_for_writing
@@ -126,6 +127,14 @@ class LogMachine(RuleBasedStateMachine):
             else:
                 found = self.log.snapshot(prefix, at=at)
                 assert (found.revision, found.items) == (at, self.model.live(prefix, at))
+
+    @rule(prefix=PREFIXES, start=PREFIXES, age=st.integers(0, 3), limit=st.integers(1, 4))
+    def page(self, prefix, start, age, limit):
+        at = max(self.model.last - age, self.model.compacted)
+        with self.log.transaction():
+            found = self.log.snapshot(prefix, at=at, start=start, limit=limit)
+        live = tuple(each for each in self.model.live(prefix, at) if each.key >= start)
+        assert found == Snapshot(Revision(at), live[:limit], len(live[limit:]))
 
     @rule(prefix=PREFIXES, age=AGES, most=st.integers(1, 5))
     def changes(self, prefix, age, most):

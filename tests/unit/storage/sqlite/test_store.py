@@ -146,7 +146,7 @@ async def test_the_store_outlives_a_full_disk(directory):
                         await store.update("/a", b"2" * 100_000, expected=created)
                 found = await store.get("/a")
             updated = await store.update("/a", b"3", expected=created)
-            change = await anext(changes)
+            [change] = await anext(changes)
 
     assert found is not None
     assert change.previous is not None
@@ -195,5 +195,5 @@ async def test_a_watch_that_compaction_overtakes_in_its_history_is_cut_off(direc
 
 async def read_all(changes, *, into):
     async with asyncio.timeout(20):
-        async for change in changes:
-            into.append(change)
+        async for several in changes:
+            into.extend(several)
