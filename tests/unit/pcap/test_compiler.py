@@ -1,5 +1,6 @@
 import asyncio
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -21,53 +22,51 @@ def children() -> set[str]:
     return found
 
 
-async def test_a_filter_is_compiled_in_another_process():
-    length = await FilterCompiler().check("tcp port 80", deadline_seconds=GENEROUS_SECONDS)
+async def test_a_filter_is_compiled_in_another_process(compiler):
+    length = await compiler.check("tcp port 80", deadline_seconds=GENEROUS_SECONDS)
 
     assert length == count_instructions("tcp port 80")
 
 
-async def test_what_libpcap_says_is_passed_on():
+async def test_what_libpcap_says_is_passed_on(compiler):
     with pytest.raises(FilterError) as caught:
-        await FilterCompiler().check("tcp prot 80", deadline_seconds=GENEROUS_SECONDS)
+        await compiler.check("tcp prot 80", deadline_seconds=GENEROUS_SECONDS)
 
     assert "syntax error" in caught.value.message
 
 
-async def test_a_filter_that_is_far_too_long_is_told_so():
+async def test_a_filter_that_is_far_too_long_is_told_so(compiler):
     with pytest.raises(FilterError, match="more than 16384 bytes"):
-        await FilterCompiler().check("tcp or " * 100_000, deadline_seconds=GENEROUS_SECONDS)
+        await compiler.check("tcp or " * 100_000, deadline_seconds=GENEROUS_SECONDS)
 
 
 @pytest.mark.parametrize("text", ["host localhost", "port domain", "net loopback"])
-async def test_no_name_is_looked_up_on_this_machine(text):
+async def test_no_name_is_looked_up_on_this_machine(compiler, text):
     with pytest.raises(FilterError, match="unknown"):
-        await FilterCompiler().check(text, deadline_seconds=GENEROUS_SECONDS)
+        await compiler.check(text, deadline_seconds=GENEROUS_SECONDS)
 
 
-async def test_a_filter_that_takes_too_long_is_too_complex_and_leaves_no_process():
+async def test_a_filter_that_takes_too_long_is_too_complex_and_leaves_no_process(compiler):
     before = children()
 
     with pytest.raises(FilterError, match=r"too complex: .* more than 0.5 seconds"):
-        await FilterCompiler().check(ENDLESS, deadline_seconds=0.5)
+        await compiler.check(ENDLESS, deadline_seconds=0.5)
 
     assert children() <= before
 
 
-async def test_a_caller_that_goes_leaves_no_process():
+async def test_a_caller_that_goes_leaves_no_process(compiler):
     before = children()
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.3):
-            await FilterCompiler().check(ENDLESS, deadline_seconds=GENEROUS_SECONDS)
+            await compiler.check(ENDLESS, deadline_seconds=GENEROUS_SECONDS)
 
     assert children() <= before
 
 
 async def test_more_filters_than_slots_are_all_compiled():
-    compiler = FilterCompiler(concurrency=1)
-
-    async with asyncio.TaskGroup() as group:
+    async with FilterCompiler(concurrency=1) as compiler, asyncio.TaskGroup() as group:
         checks = [
             group.create_task(
                 compiler.check(f"tcp port {port}", deadline_seconds=GENEROUS_SECONDS)
@@ -78,10 +77,39 @@ async def test_more_filters_than_slots_are_all_compiled():
     assert len({check.result() for check in checks}) == 1
 
 
-async def test_a_compiler_that_fails_says_nothing_about_the_filter(monkeypatch):
+async def test_a_compiler_that_fails_says_nothing_about_the_filter(compiler, monkeypatch):
     monkeypatch.setattr("sys.executable", "/bin/false")
 
     with pytest.raises(CompilerError) as caught:
-        await FilterCompiler().check("tcp", deadline_seconds=GENEROUS_SECONDS)
+        await compiler.check("tcp", deadline_seconds=GENEROUS_SECONDS)
 
     assert caught.value.status == os.EX_OK + 1
+
+
+async def test_one_process_compiles_many_filters_and_ends_with_its_owner():
+    before = children()
+
+    async with FilterCompiler(concurrency=1) as compiler:
+        for port in (80, 443):
+            await compiler.check(f"tcp port {port}", deadline_seconds=GENEROUS_SECONDS)
+            with pytest.raises(FilterError):
+                await compiler.check(f"tcp prot {port}", deadline_seconds=GENEROUS_SECONDS)
+        assert len(children() - before) == 1
+
+    assert children() <= before
+
+
+async def test_a_filter_that_is_known_is_not_compiled_again(compiler):
+    known = await compiler.check("tcp port 80", deadline_seconds=GENEROUS_SECONDS)
+
+    # No time at all: whatever had to be compiled would fail.
+    assert await compiler.check("tcp port 80", deadline_seconds=0.0) == known
+
+
+async def test_a_process_that_was_killed_by_others_is_replaced(compiler):
+    before = children()
+    await compiler.check("tcp port 80", deadline_seconds=GENEROUS_SECONDS)
+    (process,) = children() - before
+    os.kill(int(process), signal.SIGKILL)
+
+    assert await compiler.check("tcp port 81", deadline_seconds=GENEROUS_SECONDS)
