@@ -1,13 +1,14 @@
 """Which namespaces there are, and which of them are on their way out (apiserver-protocol 9.1).
 
-Of each only its phase is kept.
+Of each only its phase and its labels are kept.
 """
 
 import asyncio
 import logging
 import random
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from enum import Enum
 from http import HTTPStatus
 from typing import Final, Protocol, assert_never
@@ -42,6 +43,12 @@ class NamespaceState(Enum):
     ACTIVE = "it takes new objects"
     TERMINATING = "it is being deleted"
     MISSING = "there is none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Namespace:
+    state: NamespaceState
+    labels: Mapping[str, str]
 
 
 class NamespaceUnknownError(Exception):
@@ -82,7 +89,7 @@ class ClusterNamespaces:
     def __init__(self, client: Client, sleep: Sleep) -> None:
         self._client = client
         self._sleep = sleep
-        self._states: dict[str, NamespaceState] = {}
+        self._known: dict[str, _Namespace] = {}
         self._problem = "namespaces were not listed yet"
         self._deleted: set[str] = set()
         self._may_have_gone = asyncio.Event()
@@ -97,9 +104,16 @@ class ClusterNamespaces:
 
         Raises NamespaceUnknownError.
         """
-        if name not in self._states:
-            await self._sleep(PATIENCE_SECONDS)
-        return self._states.get(name) or await self._ask(name)
+        found = await self._find(name)
+        return found.state if found else NamespaceState.MISSING
+
+    async def labels_of(self, name: str) -> Mapping[str, str] | None:
+        """Return the labels of a namespace, None where there is none; asked as `state_of` does.
+
+        Raises NamespaceUnknownError.
+        """
+        found = await self._find(name)
+        return found.labels if found else None
 
     async def next_loss(self) -> frozenset[str]:
         """Wait until namespaces may have gone; return those whose deletion was seen."""
@@ -109,12 +123,17 @@ class ClusterNamespaces:
         self._deleted.clear()
         return deleted
 
-    async def _ask(self, name: str) -> NamespaceState:
+    async def _find(self, name: str) -> _Namespace | None:
+        if name not in self._known:
+            await self._sleep(PATIENCE_SECONDS)
+        return self._known.get(name) or await self._ask(name)
+
+    async def _ask(self, name: str) -> _Namespace | None:
         try:
-            return _state(await self._client.get_json(f"{PATH}/{quote(name, safe='')}"))
+            return _read(await self._client.get_json(f"{PATH}/{quote(name, safe='')}"))
         except ApiStatusError as error:
             if error.code == HTTPStatus.NOT_FOUND:
-                return NamespaceState.MISSING
+                return None
             raise NamespaceUnknownError(name, str(error)) from error
         except UpstreamError as error:
             raise NamespaceUnknownError(name, str(error)) from error
@@ -123,15 +142,15 @@ class ClusterNamespaces:
         """Know what was observed."""
         match observation:
             case Listed(items):
-                self._states = {_name(each): _state(each) for each in items}
+                self._known = {_name(each): _read(each) for each in items}
                 self._problem = ""
                 self._may_have_gone.set()
             case Changed(ChangeType.DELETED, item):
-                self._states.pop(_name(item), None)
+                self._known.pop(_name(item), None)
                 self._deleted.add(_name(item))
                 self._may_have_gone.set()
             case Changed(_, item):
-                self._states[_name(item)] = _state(item)
+                self._known[_name(item)] = _read(item)
             case Disconnected(error):
                 self._lose(error)
             case Reconnected():
@@ -152,10 +171,13 @@ def _name(namespace: JsonObject) -> str:
     return text_at(object_at(namespace, "metadata"), "name")
 
 
-def _state(namespace: JsonObject) -> NamespaceState:
-    if text_at(object_at(namespace, "status"), "phase") == "Terminating":
-        return NamespaceState.TERMINATING
-    return NamespaceState.ACTIVE
+def _read(namespace: JsonObject) -> _Namespace:
+    is_ending = text_at(object_at(namespace, "status"), "phase") == "Terminating"
+    labels = object_at(object_at(namespace, "metadata"), "labels")
+    return _Namespace(
+        state=NamespaceState.TERMINATING if is_ending else NamespaceState.ACTIVE,
+        labels={key: value for key, value in labels.items() if isinstance(value, str)},
+    )
 
 
 @asynccontextmanager

@@ -47,6 +47,15 @@ def looked_up(api, name):
     return api.requests.count(("GET", f"{PATH}/{name}"))
 
 
+async def test_namespaces_are_known_by_their_labels(api, client):
+    await api.create(PATH, {"metadata": {"name": "shop", "labels": {"team": "net"}}})
+    await api.create(PATH, namespace("plain"))
+    async with following_namespaces(client) as namespaces:
+        assert await namespaces.labels_of("shop") == {"team": "net"}
+        assert await namespaces.labels_of("plain") == {}
+        assert await namespaces.labels_of("gone") is None
+
+
 async def test_namespaces_are_known_by_their_phase(api, client):
     await api.create(PATH, namespace("shop"))
     await api.create(PATH, namespace("old", "Terminating"))

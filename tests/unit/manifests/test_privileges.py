@@ -111,6 +111,14 @@ def test_what_the_server_may_do_in_the_cluster(installed):
     rules = installed.get("ClusterRole", SERVER)["rules"]
 
     assert _verbs(rules, "namespaces") == _on("get list watch")
+    for configuration in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
+        assert _verbs(rules, configuration) == _on("list watch")
+    for policy in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):
+        assert _verbs(rules, policy) == _on("list watch")
+    assert _verbs(rules, "services") == _on("get")
+    assert _verbs(rules, "endpointslices") == _on("list")
+    assert _verbs(rules, "resourcequotas") == _on("list watch")
+    assert _verbs(rules, "resourcequotas/status") == _on("update")
     assert _verbs(rules, "apiservices") == _on("create") | _on(
         "get list watch update", "v3.projectcalico.org"
     )
