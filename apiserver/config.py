@@ -1,25 +1,26 @@
-"""Flags of the API server, as one frozen value; all that is wrong with them is said at once.
-
-Flags keep the names of Kubernetes' API servers (apiserver-protocol 10.7).
-"""
+"""Flags of the API server, as one frozen value; all that is wrong with them is said at once."""
 
 import argparse
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from ipaddress import ip_address
 from pathlib import Path
 
 from apiserver.agents.directory import AgentAddress
+from apiserver.flags import (
+    ALONE,
+    DEFAULT_CA_LIFETIME,
+    DEFAULT_CERTIFICATE_LIFETIME,
+    DEFAULT_SERVICE_NAME,
+    IN_CLUSTER,
+    NAMESPACE_VARIABLE,
+    build_parser,
+)
+from apiserver.server.limits import Bounds
 from apiserver.serving.tls import TLSFiles
 from apiserver.wire.durations import parse_duration
-
-# Given by the downward API to the pod that the server runs in.
-NAMESPACE_VARIABLE = "POD_NAMESPACE"
-
-# The CA outlives the certificates that it signs: those are exchanged many times under one CA.
-DEFAULT_CA_LIFETIME = "87600h"
-DEFAULT_CERTIFICATE_LIFETIME = "720h"
 
 
 class ConfigError(Exception):
@@ -88,61 +89,25 @@ class Config:
     request_header: RequestHeaderConfig | None
     data_dir: Path
     mode: StandaloneConfig | ClusterConfig
+    bounds: Bounds
     shutdown_delay_seconds: float
     shutdown_seconds: float
     log_level: str
 
 
-def _parser(environment: Mapping[str, str]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m apiserver",
-        description="Serve packetcaptures.projectcalico.org.",
-        allow_abbrev=False,
-    )
-    add = parser.add_argument
-    add("--bind-address", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the name and default of Kubernetes' servers
-    add("--secure-port", type=int, default=443, help="port to listen on, with TLS; 0: any")
-    add("--data-dir", type=Path, required=True, help="directory of the embedded store")
-    add("--tls-cert-file", type=Path, help="serving certificate and chain, PEM; own CA without")
-    add("--tls-private-key-file", type=Path, help="its key, PEM")
-    add("--client-ca-file", type=Path, help="CA of client certificates (CN: user, O: groups)")
-    add("--requestheader-client-ca-file", type=Path, help="CA of the front proxy's certificate")
-    add("--requestheader-allowed-names", default="", help="its names, with commas; empty: any")
-    add("--requestheader-username-headers", default="X-Remote-User")
-    add("--requestheader-uid-headers", default="X-Remote-Uid")
-    add("--requestheader-group-headers", default="X-Remote-Group")
-    add("--requestheader-extra-headers-prefix", default="X-Remote-Extra-")
-    add(
-        "--shutdown-delay-duration",
-        default="5s",
-        help="time to serve on, unready, when told to end",
-    )
-    add("--shutdown-seconds", type=float, default=10.0, help="time for requests to finish then")
-    add("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
-    cluster = parser.add_argument_group("in a cluster").add_argument
-    cluster("--kubeconfig", type=Path, help="how to reach kube-apiserver; the pod's own without")
-    cluster("--namespace", default=environment.get(NAMESPACE_VARIABLE, ""), help="of this server")
-    cluster("--service-name", default="packetcapture-apiserver", help="of this server's Service")
-    cluster("--take-over", action="store_true", help="take the API group from who has it")
-    cluster("--ca-lifetime", default=DEFAULT_CA_LIFETIME, help="of the CA made here")
-    cluster(
-        "--certificate-lifetime", default=DEFAULT_CERTIFICATE_LIFETIME, help="of what it signs"
-    )
-    alone = parser.add_argument_group("without a cluster").add_argument
-    alone("--standalone", action="store_true", help="there is no cluster: all comes from files")
-    alone("--agent", action="append", default=[], metavar="NODE=HOST:PORT", help="a node's agent")
-    alone("--agent-ca-file", type=Path, help="CA of the agents' certificates")
-    alone("--agent-client-cert-file", type=Path, help="certificate to show to the agents")
-    alone("--agent-client-key-file", type=Path, help="its key")
-    return parser
-
-
 def parse_config(arguments: list[str], environment: Mapping[str, str] = os.environ) -> Config:
     """Read the command line. Raises ConfigError; argparse itself exits on what it cannot read."""
-    options = _parser(environment).parse_args(arguments)
+    options = build_parser().parse_args(arguments)
     problems: list[str] = []
-    mode = _standalone(options, problems) if options.standalone else _cluster(options, problems)
-    delay = _seconds(options, "shutdown_delay_duration", problems)
+    _refuse_misplaced(options, problems)
+    mode: StandaloneConfig | ClusterConfig | None
+    if options.standalone:
+        mode = _standalone(options, problems)
+    else:
+        mode = _cluster(options, environment, problems)
+    delay = _seconds("--shutdown-delay-duration", options.shutdown_delay_duration, problems)
+    bounds = _bounds(options, problems)
+    _require_address(options.bind_address, problems)
     if problems or mode is None:
         raise ConfigError(tuple(problems))
     return Config(
@@ -152,10 +117,47 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
         request_header=_request_header(options),
         data_dir=options.data_dir,
         mode=mode,
+        bounds=bounds,
         shutdown_delay_seconds=delay or 0.0,
         shutdown_seconds=options.shutdown_seconds,
         log_level=options.log_level,
     )
+
+
+def _refuse_misplaced(options: argparse.Namespace, problems: list[str]) -> None:
+    misplaced, why = (
+        (IN_CLUSTER, "is for a server in a cluster, and --standalone is given")
+        if options.standalone
+        else (ALONE, "is for --standalone: in a cluster agents are found by their pods")
+    )
+    problems.extend(
+        f"{_flag(name)} {why}" for name in misplaced if getattr(options, name) is not None
+    )
+
+
+def _require_address(text: str, problems: list[str]) -> None:
+    try:
+        ip_address(text)
+    except ValueError:
+        problems.append(f"--bind-address={text}: must be an IP address")
+
+
+def _bounds(options: argparse.Namespace, problems: list[str]) -> Bounds:
+    names = (
+        *("max_requests_inflight", "max_mutating_requests_inflight"),
+        *("max_watches", "max_watches_per_user"),
+    )
+    numbers = [int(getattr(options, name)) for name in names]
+    problems.extend(
+        f"{_flag(name)} must not be below zero"
+        for name, number in zip(names, numbers, strict=True)
+        if number < 0
+    )
+    return Bounds(*numbers)
+
+
+def _flag(name: str) -> str:
+    return f"--{name.replace('_', '-')}"
 
 
 def _standalone(options: argparse.Namespace, problems: list[str]) -> StandaloneConfig | None:
@@ -171,22 +173,27 @@ def _standalone(options: argparse.Namespace, problems: list[str]) -> StandaloneC
     return StandaloneConfig(tls=tls, agents=agents)
 
 
-def _cluster(options: argparse.Namespace, problems: list[str]) -> ClusterConfig:
-    if not options.namespace:
+def _cluster(
+    options: argparse.Namespace, environment: Mapping[str, str], problems: list[str]
+) -> ClusterConfig:
+    namespace = options.namespace or environment.get(NAMESPACE_VARIABLE, "")
+    if not namespace:
         problems.append(
             f"--namespace is needed: the namespace of this server (or ${NAMESPACE_VARIABLE})"
         )
-    if options.agent:
-        problems.append("--agent is for --standalone: in a cluster agents are found by their pods")
-    ca_lifetime = _lifetime(options, "ca_lifetime", problems)
-    lifetime = _lifetime(options, "certificate_lifetime", problems)
+    ca_lifetime = _lifetime("--ca-lifetime", options.ca_lifetime or DEFAULT_CA_LIFETIME, problems)
+    lifetime = _lifetime(
+        "--certificate-lifetime",
+        options.certificate_lifetime or DEFAULT_CERTIFICATE_LIFETIME,
+        problems,
+    )
     if ca_lifetime and lifetime and lifetime > ca_lifetime:
         problems.append("--certificate-lifetime must not be longer than --ca-lifetime")
     return ClusterConfig(
         kubeconfig=options.kubeconfig,
-        namespace=options.namespace,
-        service_name=options.service_name,
-        take_over=options.take_over,
+        namespace=namespace,
+        service_name=options.service_name or DEFAULT_SERVICE_NAME,
+        take_over=bool(options.take_over),
         tls=_tls(options, problems),
         ca_lifetime=ca_lifetime,
         certificate_lifetime=lifetime,
@@ -202,22 +209,20 @@ def _tls(options: argparse.Namespace, problems: list[str]) -> TLSFiles | None:
     return TLSFiles(certificate, key)
 
 
-def _lifetime(options: argparse.Namespace, name: str, problems: list[str]) -> timedelta:
+def _lifetime(flag: str, text: str, problems: list[str]) -> timedelta:
     """Return how long something lives, 0 where that makes no sense."""
-    seconds = _seconds(options, name, problems)
+    seconds = _seconds(flag, text, problems)
     if seconds is not None and seconds <= 0:
-        problems.append(f"--{name.replace('_', '-')} must be above zero")
+        problems.append(f"{flag} must be above zero")
     return timedelta(seconds=max(seconds or 0.0, 0.0))
 
 
-def _seconds(options: argparse.Namespace, name: str, problems: list[str]) -> float | None:
-    text = getattr(options, name)
+def _seconds(flag: str, text: str, problems: list[str]) -> float | None:
     try:
-        seconds = parse_duration(text)
+        return parse_duration(text)
     except ValueError as error:
-        problems.append(f"--{name.replace('_', '-')}={text}: {error}, as in 90s or 720h")
+        problems.append(f"{flag}={text}: {error}, as in 90s or 720h")
         return None
-    return seconds
 
 
 def _request_header(options: argparse.Namespace) -> RequestHeaderConfig | None:

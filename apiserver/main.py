@@ -9,19 +9,26 @@ import time
 from contextlib import AbstractAsyncContextManager
 from uuid import uuid4
 
+from prometheus_client import CollectorRegistry
+
 from apiserver.config import ClusterConfig, Config, ConfigError, parse_config
 from apiserver.environment.cluster import in_cluster
-from apiserver.environment.interface import Environment
+from apiserver.environment.interface import DelegationMetrics, Environment
 from apiserver.environment.standalone import alone
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.registry.admission import Admission
+from apiserver.registry.controls import Controls
 from apiserver.registry.leftovers import Leftovers
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.registry.reports import ReportMerger
 from apiserver.registry.verbs import Registry
+from apiserver.server.admissionmetrics import AdmissionMetrics
 from apiserver.server.app import Door, build_app
+from apiserver.server.authmetrics import ReviewMetrics
 from apiserver.server.files import FileHandlers
+from apiserver.server.limits import Limits
 from apiserver.server.meta import MetaHandlers
+from apiserver.server.metrics import ServerMetrics
 from apiserver.server.reports import REPORTS, ReportHandler
 from apiserver.server.resources import ResourceHandlers
 from apiserver.server.responses import Renderer
@@ -49,27 +56,46 @@ async def run(config: Config) -> None:
     Raises OSError, ssl.SSLError, ValueError, StoreError or UpstreamError where it cannot begin.
     """
     waits = isinstance(config.mode, ClusterConfig)
+    numbers = CollectorRegistry()
+    delegated = DelegationMetrics(ReviewMetrics(numbers), AdmissionMetrics(numbers))
     async with (
-        _environment(config) as environment,
+        _environment(config, delegated) as environment,
         # A pod that is being replaced has the directory for some seconds more.
         open_sqlite_store(config.data_dir, clock=utc_now, wait=waits) as store,
+        FilterCompiler() as compiler,
     ):
-        await _serve(config, environment, store)
+        strategy = PacketCaptureStrategy(compiler)
+        registry = _registry(store, strategy, environment, delegated.admission)
+        limits = Limits(config.bounds)
+        metrics = ServerMetrics(
+            numbers, limits, stored=PACKET_CAPTURES, count=registry.reader.count
+        )
+        await _serve(config, environment, registry, metrics)
 
 
-def _environment(config: Config) -> AbstractAsyncContextManager[Environment]:
+def _environment(
+    config: Config, delegated: DelegationMetrics
+) -> AbstractAsyncContextManager[Environment]:
     mode = config.mode
-    return in_cluster(config, mode) if isinstance(mode, ClusterConfig) else alone(config, mode)
+    if isinstance(mode, ClusterConfig):
+        return in_cluster(config, mode, delegated)
+    return alone(config, mode)
 
 
-async def _serve(config: Config, environment: Environment, store: Store) -> None:
+async def _serve(
+    config: Config, environment: Environment, registry: Registry, metrics: ServerMetrics
+) -> None:
     ending = Ending()
-    registry = _registry(store, environment)
     merger = ReportMerger(registry, clock=utc_now, monotonic=time.monotonic)
     leftovers = Leftovers(registry, environment.namespaces, monotonic=time.monotonic)
     routes = _routes(registry, merger, environment, ending)
     door = Door(
-        routes, environment.authenticator, environment.access, ending=ending, clock=utc_now
+        routes,
+        environment.authenticator,
+        environment.access,
+        ending=ending,
+        clock=utc_now,
+        metrics=metrics,
     )
     async with (
         serving(
@@ -78,6 +104,7 @@ async def _serve(config: Config, environment: Environment, store: Store) -> None
             port=config.secure_port,
             tls=environment.tls.context,
             shutdown_seconds=CLOSING_SECONDS,
+            handshake_failed=metrics.handshake_failed,
         ) as port,
         asyncio.TaskGroup() as tasks,
     ):
@@ -92,11 +119,16 @@ async def _serve(config: Config, environment: Environment, store: Store) -> None
             task.cancel()
 
 
-def _registry(store: Store, environment: Environment) -> Registry:
-    strategy = PacketCaptureStrategy(FilterCompiler())
+def _registry(
+    store: Store,
+    strategy: PacketCaptureStrategy,
+    environment: Environment,
+    counted: AdmissionMetrics,
+) -> Registry:
     admission = Admission(
         strategy,
         namespaces=environment.namespaces,
+        controls=Controls(environment.controls, stepped=counted.stepped),
         clock=utc_now,
         new_uid=lambda: str(uuid4()),
         new_suffix=lambda: "".join(random.choices(NAME_SUFFIX_ALPHABET, k=NAME_SUFFIX_LENGTH)),  # noqa: S311 - a name, not a secret
@@ -112,7 +144,7 @@ def _routes(
     return Routes(
         resource=PACKET_CAPTURES,
         reports_resource=REPORTS,
-        resources=ResourceHandlers(registry, renderer),
+        resources=ResourceHandlers(registry, renderer, environment.access),
         watches=WatchHandler(registry, renderer, ending=ending.begun, random=random.random),
         files=FileHandlers(registry, agents) if agents else None,
         reports=ReportHandler(merger, environment.pod_nodes),

@@ -20,6 +20,8 @@ from cryptography.x509.verification import (
     VerificationError,
 )
 
+from apiserver.pki import UNREADABLE
+
 
 @dataclass(frozen=True, slots=True)
 class Subject:
@@ -110,6 +112,14 @@ def parse_certificate(der: bytes) -> x509.Certificate:
     present anything.
     """
     return x509.load_der_x509_certificate(der)
+
+
+def seconds_left(der: bytes, *, now: datetime) -> float | None:
+    """Return how long a certificate is still valid, below zero if it is not; None if it is none."""
+    try:
+        return (parse_certificate(der).not_valid_after_utc - now).total_seconds()
+    except UNREADABLE:
+        return None
 
 
 def subject_of(certificate: x509.Certificate) -> Subject:

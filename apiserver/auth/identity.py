@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from apiserver.jsontypes import JsonObject
+
 ANONYMOUS = "system:anonymous"
 AUTHENTICATED = "system:authenticated"
 UNAUTHENTICATED = "system:unauthenticated"
@@ -16,6 +18,17 @@ class User:
     groups: tuple[str, ...] = ()
     uid: str = ""
     extra: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def to_json(self) -> JsonObject:
+        """Return the user as UserInfo (authentication.k8s.io/v1)."""
+        extra: JsonObject = {key: [*values] for key, values in self.extra.items()}
+        members: JsonObject = {
+            "username": self.name,
+            "uid": self.uid,
+            "groups": [*self.groups],
+            "extra": extra,
+        }
+        return {key: value for key, value in members.items() if value}
 
 
 def authenticated(user: User) -> User:

@@ -7,11 +7,12 @@ often, how patiently and for how long an answer counts is that of Kubernetes' de
 
 import asyncio
 import logging
+import time
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic, TypeAlias, TypeVar
 
 from apiserver.jsontypes import JsonObject, object_at
 from apiserver.upstream.backoff import Jitter
@@ -42,6 +43,10 @@ KEPT_ANSWERS: Final = 8192
 
 T = TypeVar("T")
 
+# Told of each request: the code of its answer, or NO_ANSWER, and the seconds that it took.
+Observer: TypeAlias = Callable[[str, float], None]
+NO_ANSWER: Final = "<error>"
+
 
 class ReviewError(Exception):
     """The cluster did not answer: nothing is known, and nothing may be concluded from it."""
@@ -54,8 +59,17 @@ class ReviewError(Exception):
 class Reviews:
     """One kind of question, asked of the cluster."""
 
-    def __init__(self, client: Client, path: str, *, jitter: Jitter, sleep: Sleep) -> None:
+    def __init__(
+        self,
+        client: Client,
+        path: str,
+        *,
+        jitter: Jitter,
+        sleep: Sleep,
+        observe: Observer | None = None,
+    ) -> None:
         self._client = client
+        self._observe = observe
         self._path = path
         self._jitter = jitter
         self._sleep = sleep
@@ -94,7 +108,21 @@ class Reviews:
 
     async def _create(self, document: JsonObject) -> JsonObject:
         async with self._places:
-            return await self._client.create(self._path, document)
+            if self._observe is None:
+                return await self._client.create(self._path, document)
+            return await self._create_observed(self._observe, document)
+
+    async def _create_observed(self, observe: Observer, document: JsonObject) -> JsonObject:
+        began, code = time.monotonic(), NO_ANSWER
+        try:
+            answer = await self._client.create(self._path, document)
+            code = str(int(HTTPStatus.CREATED))
+        except ApiStatusError as error:
+            code = str(error.code)
+            raise
+        finally:
+            observe(code, time.monotonic() - began)
+        return answer
 
     def _note(self, *, is_failing: bool, reason: str = "") -> None:
         if is_failing is self._is_failing:

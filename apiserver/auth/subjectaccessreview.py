@@ -11,7 +11,7 @@ import orjson
 
 from apiserver.auth.access import Decision, UndecidedError
 from apiserver.auth.identity import MASTERS, User
-from apiserver.auth.reviews import Answers, ReviewError, Reviews
+from apiserver.auth.reviews import Answers, Observer, ReviewError, Reviews
 from apiserver.jsontypes import JsonObject, text_at
 from apiserver.upstream.backoff import Jitter
 from apiserver.upstream.client import Client
@@ -34,8 +34,9 @@ class SubjectAccessReviews:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Jitter = random.uniform,
         sleep: Sleep = asyncio.sleep,
+        observe: Observer | None = None,
     ) -> None:
-        self._reviews = Reviews(client, PATH, jitter=jitter, sleep=sleep)
+        self._reviews = Reviews(client, PATH, jitter=jitter, sleep=sleep, observe=observe)
         self._answers: Answers[Decision] = Answers(monotonic)
 
     async def decide(self, user: User, request: RequestInfo) -> Decision:

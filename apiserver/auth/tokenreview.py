@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Final
 
 from apiserver.auth.identity import User
-from apiserver.auth.reviews import Answers, Reviews
+from apiserver.auth.reviews import Answers, Observer, Reviews
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
 from apiserver.upstream.backoff import Jitter
 from apiserver.upstream.client import Client
@@ -27,8 +27,9 @@ class TokenReviews:
         monotonic: Callable[[], float] = time.monotonic,
         jitter: Jitter = random.uniform,
         sleep: Sleep = asyncio.sleep,
+        observe: Observer | None = None,
     ) -> None:
-        self._reviews = Reviews(client, PATH, jitter=jitter, sleep=sleep)
+        self._reviews = Reviews(client, PATH, jitter=jitter, sleep=sleep, observe=observe)
         self._answers: Answers[User | None] = Answers(monotonic)
 
     async def user_of(self, token: str) -> User | None:

@@ -15,20 +15,26 @@ from apiserver.auth.authentication import Authenticator
 from apiserver.auth.subjectaccessreview import SubjectAccessReviews
 from apiserver.auth.tokenreview import TokenReviews
 from apiserver.auth.trust import following_trust
+from apiserver.cluster.admission.policies import following_policies
+from apiserver.cluster.admission.quotas import following_quotas
+from apiserver.cluster.admission.webhooks import following_webhooks
 from apiserver.cluster.delegation import awaiting_delegation
 from apiserver.cluster.keeping import Keeper
 from apiserver.cluster.namespaces import following_namespaces
 from apiserver.config import ClusterConfig, Config
 from apiserver.environment.certificates import keeping_certificates
-from apiserver.environment.interface import Environment
+from apiserver.environment.interface import DelegationMetrics, Environment
 from apiserver.environment.standalone import opening_connections
 from apiserver.environment.trust import read_trust
+from apiserver.registry.packetcaptures import PACKET_CAPTURES
 from apiserver.serving.probes import Check
 from apiserver.upstream.client import Client, open_client, open_in_cluster_client
 
 
 @asynccontextmanager
-async def in_cluster(config: Config, mode: ClusterConfig) -> AsyncGenerator[Environment]:
+async def in_cluster(
+    config: Config, mode: ClusterConfig, counted: DelegationMetrics
+) -> AsyncGenerator[Environment]:
     """Set up an environment. Raises UpstreamError, OSError or ValueError where flags cannot work."""
     fixed = await asyncio.to_thread(read_trust, config)
     async with (
@@ -36,21 +42,31 @@ async def in_cluster(config: Config, mode: ClusterConfig) -> AsyncGenerator[Envi
         following_trust(client, fixed=fixed) as trust,
         awaiting_delegation(client) as delegation,
         following_namespaces(client) as namespaces,
+        following_webhooks(
+            client, PACKET_CAPTURES, namespaces, account=counted.admission.called
+        ) as webhooks,
+        following_policies(client, PACKET_CAPTURES, namespaces) as policies,
+        following_quotas(client, PACKET_CAPTURES) as quotas,
         following_agents(client, namespace=mode.namespace) as directory,
         keeping_certificates(client, mode, directory) as own,
         opening_connections() as session,
     ):
         yield Environment(
             tls=own.tls,
-            authenticator=Authenticator(trust.current, TokenReviews(client)),
-            access=SubjectAccessReviews(client),
+            authenticator=Authenticator(
+                trust.current, TokenReviews(client, observe=counted.reviews.authentication)
+            ),
+            access=SubjectAccessReviews(client, observe=counted.reviews.authorization),
             namespaces=namespaces,
+            controls=(webhooks, policies, quotas),
             agents=AgentClient(session, directory, lambda: own.shown_to_agents),
             pod_nodes=directory,
             checks=(
                 _check("authentication", lambda: trust.problem),
                 _check("delegation", partial(_problem, delegation)),
                 _check("namespaces", lambda: namespaces.problem),
+                _check("webhooks", lambda: webhooks.problem),
+                _check("quotas", lambda: quotas.problem),
                 *(_check(name, partial(_problem, kept)) for name, kept in own.keepers.items()),
             ),
         )

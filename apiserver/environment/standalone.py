@@ -28,6 +28,7 @@ async def alone(config: Config, mode: StandaloneConfig) -> AsyncGenerator[Enviro
             authenticator=Authenticator(lambda: trust),
             access=StandaloneAccess(),
             namespaces=EveryNamespace(),
+            controls=(),
             agents=agents,
             pod_nodes=None,
             checks=(),

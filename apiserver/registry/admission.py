@@ -1,16 +1,25 @@
-"""From the object in a request to the object that may be stored, or to every reason why not."""
+"""From the object in a request to the object that may be stored, or to every reason why not.
+
+The order is kube-apiserver's (apiserver-protocol 4.1, 9.2): fields known, managers of fields noted,
+others asked what they would change, completed by the server, validated, others asked again.
+"""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import assert_never
 
 from apiserver.cluster.namespaces import Namespaces, NamespaceState, NamespaceUnknownError
-from apiserver.fields import FieldError, invalid
+from apiserver.fields import FieldError
 from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.managedfields.times import same_but_for_times
+from apiserver.registry.controls import Controls
+from apiserver.registry.fieldvalidation import readable
+from apiserver.registry.requests import DeleteRequest, Origin, Request
 from apiserver.registry.strategy import Strategy
+from apiserver.registry.tracking import Tracking
 from apiserver.serving.clock import Clock
 from apiserver.wire import status
-from apiserver.wire.body import Decoded, WrongTypeError, cannot_be_handled, identified
+from apiserver.wire.admissionreview import Attributes, Operation
 from apiserver.wire.metavalidation import (
     metadata_warnings,
     owner_warnings,
@@ -22,30 +31,10 @@ from apiserver.wire.objectmeta import (
     prepare_update,
     require_no_resource_version,
     require_scope,
+    wipe_for_create,
     with_next_generation,
 )
-from apiserver.wire.schema import Pruned, prune
-from apiserver.wire.writeoptions import FieldValidation, WriteOptions
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """What a client wants an object to be; `patched` where a patch has made it from the old one."""
-
-    decoded: Decoded
-    options: WriteOptions
-    subresource: str = ""
-    patched: bool = False
-
-    @property
-    def document(self) -> JsonObject:
-        """The object as it came."""
-        return self.decoded.document
-
-    @property
-    def dry_run(self) -> bool:
-        """Whether nothing may be stored."""
-        return self.options.dry_run
+from apiserver.wire.schema import prune
 
 
 class Admission:
@@ -56,64 +45,170 @@ class Admission:
         strategy: Strategy,
         *,
         namespaces: Namespaces,
+        controls: Controls,
         clock: Clock,
         new_uid: Callable[[], str],
         new_suffix: Callable[[], str],
     ) -> None:
         self._strategy = strategy
         self._namespaces = namespaces
+        self._controls = controls
         self._clock = clock
         self._new_uid = new_uid
         self._new_suffix = new_suffix
+        self.tracking = Tracking(strategy, clock=clock)
 
-    async def admit_create(
-        self, namespace: str, request: Request
-    ) -> tuple[JsonObject, tuple[str, ...]]:
-        """Return the object to create, and warnings. Raises ApiError 400, 403, 404, 422."""
-        require_scope(object_at(request.document, "metadata"), namespace=namespace, name=None)
-        document, warnings = self._known_fields(request)
-        requested = object_at(document, "metadata")
-        require_no_resource_version(requested)
+    async def admit_create(self, namespace: str, request: Request) -> JsonObject:
+        """Return the object to create. Raises ApiError 400, 403, 404, 422."""
+        sent = object_at(request.document, "metadata")
+        require_scope(sent, namespace=namespace, name=None)
+        document = readable(request, self._strategy)
+        sent = object_at(document, "metadata")
+        if not request.dry_run and request.origin is Origin.BODY:
+            require_no_resource_version(sent)
+        wiped = wipe_for_create(sent, namespace=namespace)
+        document = self._completed_for_create({**document, "metadata": wiped})
+        document = self.tracking.tracked(None, document, request)
+        await self._require_namespace(namespace, sent)
+        attributes = self._asked(Operation.CREATE, request, document, None, namespace=namespace)
+        admitted = await self._mutated(attributes, request)
+        if admitted is not document:
+            document = self._completed_for_create(admitted)
         metadata = prepare_create(
-            requested,
+            object_at(document, "metadata"),
             namespace=namespace,
             uid=self._new_uid(),
             now=self._clock(),
             name_suffix=self._new_suffix(),
         )
-        strategy = self._strategy
-        document = strategy.prepare_for_create({**document, "metadata": metadata})
-        document = strategy.canonical(document)
-        await self._require_namespace(namespace, requested)
-        errors = validate_metadata(metadata, strategy.name_problems)
+        document = {**document, "metadata": metadata}
+        request.warn(owner_warnings(sent, patched=request.origin is not Origin.BODY))
+        errors = validate_metadata(metadata, self._strategy.name_problems)
         await self._require_valid(document, None, errors)
-        more = owner_warnings(requested) + metadata_warnings(metadata)
-        return document, warnings + more + strategy.warnings(document, None)
+        request.warn(metadata_warnings(metadata))
+        request.warn(self._strategy.warnings(document, None))
+        await self._validated(replace(attributes, document=document), request)
+        return document
 
-    async def admit_update(
-        self, request: Request, old: JsonObject
-    ) -> tuple[JsonObject, tuple[str, ...]]:
+    async def admit_update(self, request: Request, old: JsonObject) -> JsonObject:
         """Return what `old` becomes (itself where nothing changes). Raises ApiError 400, 422."""
-        document, warnings = self._known_fields(request)
+        sent = readable(request, self._strategy)
+        is_tracked = request.origin is Origin.APPLY
+        document = self._completed_for_update(sent, old, request, is_tracked=is_tracked)
+        document = self.tracking.tracked(old, document, request)
+        attributes = self._asked(Operation.UPDATE, request, document, old)
+        admitted = await self._mutated(attributes, request)
+        if admitted is not document:
+            document = self._completed_for_update(admitted, old, request, is_tracked=True)
+        if same_but_for_times(document, old):
+            document = old
+        else:
+            owners = object_at(sent, "metadata")
+            request.warn(owner_warnings(owners, patched=request.origin is not Origin.BODY))
+            document = await self._valid_update(document, old, request)
+        await self._validated(replace(attributes, document=document), request)
+        return document
+
+    async def admit_delete(self, old: JsonObject, request: DeleteRequest, *, name: str) -> None:
+        """Ask whether an object may be deleted; `name` is empty for one of a collection.
+
+        Raises ApiError.
+        """
+        if request.user is None:
+            return
+        attributes = Attributes(
+            operation=Operation.DELETE,
+            resource=self._strategy.resource,
+            subresource="",
+            namespace=text_at(object_at(old, "metadata"), "namespace"),
+            name=name,
+            document=None,
+            old=old,
+            options=request.options.to_json(),
+            dry_run=request.options.dry_run,
+            user=request.user,
+        )
+        await self._controls.mutate(attributes, request.warn)
+        await self._controls.validate(attributes, request.warn)
+
+    def _completed_for_create(self, document: JsonObject) -> JsonObject:
+        return self._strategy.canonical(self._strategy.prepare_for_create(document))
+
+    def _completed_for_update(
+        self, document: JsonObject, old: JsonObject, request: Request, *, is_tracked: bool
+    ) -> JsonObject:
+        """Return the object with all that this endpoint cannot change as it is in `old`.
+
+        Where the managers of its fields were noted already, they stay as they are.
+        """
         strategy = self._strategy
-        old_metadata = object_at(old, "metadata")
-        if request.subresource:
-            document = strategy.prepare_for_status_update(document, old)
-            if document == old:
-                return old, warnings
-            await self._require_valid(document, old, [])
-            return document, warnings
-        metadata = prepare_update(object_at(document, "metadata"), old_metadata)
-        document = strategy.prepare_for_update({**document, "metadata": metadata}, old)
-        document = strategy.canonical(document)
-        if strategy.needs_new_generation(document, old):
-            document = {**document, "metadata": with_next_generation(metadata)}
-        if document == old:
-            return old, warnings
-        errors = validate_metadata_update(metadata, old_metadata, strategy.name_problems)
+        sent = object_at(document, "metadata")
+        if not request.subresource:
+            metadata = prepare_update(sent, object_at(old, "metadata"))
+            document = strategy.prepare_for_update({**document, "metadata": metadata}, old)
+            return strategy.canonical(document)
+        document = strategy.prepare_for_status_update(document, old)
+        if not is_tracked:
+            return document
+        managers: JsonObject = {"managedFields": sent.get("managedFields")}
+        return {**document, "metadata": {**object_at(document, "metadata"), **managers}}
+
+    async def _valid_update(
+        self, document: JsonObject, old: JsonObject, request: Request
+    ) -> JsonObject:
+        strategy = self._strategy
+        metadata, old_metadata = object_at(document, "metadata"), object_at(old, "metadata")
+        errors: list[FieldError] = []
+        if not request.subresource:
+            if strategy.needs_new_generation(document, old):
+                metadata = with_next_generation(metadata)
+                document = {**document, "metadata": metadata}
+            errors = validate_metadata_update(metadata, old_metadata)
         await self._require_valid(document, old, errors)
-        more = owner_warnings(metadata) + metadata_warnings(metadata, old_metadata)
-        return document, warnings + more + strategy.warnings(document, old)
+        request.warn(metadata_warnings(metadata, old_metadata))
+        request.warn(strategy.warnings(document, old))
+        return document
+
+    def _asked(
+        self,
+        operation: Operation,
+        request: Request,
+        document: JsonObject,
+        old: JsonObject | None,
+        *,
+        namespace: str = "",
+    ) -> Attributes:
+        metadata = object_at(document, "metadata")
+        return Attributes(
+            operation=operation,
+            resource=self._strategy.resource,
+            subresource=request.subresource,
+            namespace=namespace or text_at(metadata, "namespace"),
+            name=text_at(metadata, "name"),
+            document=document,
+            old=old,
+            options=request.options.to_json(f"{operation.capitalize()}Options"),
+            dry_run=request.dry_run,
+            user=request.user or {},
+        )
+
+    async def _mutated(self, attributes: Attributes, request: Request) -> JsonObject:
+        """Return the object as others want it, without fields that nobody knows."""
+        document = attributes.document
+        assert document is not None
+        if request.user is None:
+            return document
+        admitted = await self._controls.mutate(attributes, request.warn)
+        if admitted is document or admitted is None:
+            return document
+        pruned = prune(admitted, self._strategy.schema)
+        if pruned.errors:
+            raise status.internal("; ".join(str(each) for each in pruned.errors))
+        return pruned.document
+
+    async def _validated(self, attributes: Attributes, request: Request) -> None:
+        if request.user is not None:
+            await self._controls.validate(attributes, request.warn)
 
     async def _require_namespace(self, namespace: str, metadata: JsonObject) -> None:
         """Refuse new objects where they would be left behind (apiserver-protocol 9.1)."""
@@ -131,33 +226,6 @@ class Admission:
                 return
             case _:
                 assert_never(state)
-
-    def _known_fields(self, request: Request) -> tuple[JsonObject, tuple[str, ...]]:
-        """Drop unknown fields, or refuse them, as `fieldValidation` says."""
-        try:
-            document = identified(request.document, self._strategy.resource)
-        except WrongTypeError as error:
-            raise self._undecodable(request, str(error)) from error
-        pruned = prune(document, self._strategy.schema)
-        detail = "; ".join(str(error) for error in pruned.errors)
-        strict = request.options.field_validation is FieldValidation.STRICT
-        detail = detail or (request.decoded.strict_errors(pruned.unknown) if strict else "")
-        if detail:
-            raise self._undecodable(request, detail)
-        return pruned.document, self._field_warnings(request, pruned)
-
-    def _field_warnings(self, request: Request, pruned: Pruned) -> tuple[str, ...]:
-        if request.options.field_validation is not FieldValidation.WARN:
-            return ()
-        return request.decoded.warnings(pruned.unknown)
-
-    def _undecodable(self, request: Request, detail: str) -> status.ApiError:
-        """A body is a bad request; the result of a patch is an invalid object (protocol 4.7)."""
-        resource = self._strategy.resource
-        if request.patched:
-            shown = text_at(object_at(request.document, "metadata"), "name")
-            return status.invalid("", "", "", [invalid("patch", shown, detail)])
-        return cannot_be_handled(resource, detail)
 
     async def _require_valid(
         self, document: JsonObject, old: JsonObject | None, errors: list[FieldError]

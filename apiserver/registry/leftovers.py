@@ -14,8 +14,8 @@ import logging
 from collections.abc import Awaitable, Callable
 
 from apiserver.cluster.namespaces import Namespaces, NamespaceState, NamespaceUnknownError
+from apiserver.registry.requests import DeleteRequest
 from apiserver.registry.verbs import Registry
-from apiserver.wire.deleteoptions import DeleteOptions
 from apiserver.wire.status import ApiError
 
 log = logging.getLogger(__name__)
@@ -63,7 +63,7 @@ class Leftovers:
     async def _look(self) -> bool:
         """Remove what is left; answer False where that could not be found out or done."""
         try:
-            for namespace, names in (await self._registry.names()).items():
+            for namespace, names in (await self._registry.reader.names()).items():
                 if await self._is_gone(namespace):
                     await self._remove(namespace, names)
         except (ApiError, NamespaceUnknownError) as error:
@@ -85,5 +85,5 @@ class Leftovers:
             extra={"namespace": namespace, "captures": names},
         )
         for name in names:
-            await self._registry.delete(namespace, name, DeleteOptions())
+            await self._registry.delete(namespace, name, DeleteRequest())
         self._missing_since.pop(namespace, None)

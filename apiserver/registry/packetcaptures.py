@@ -28,7 +28,7 @@ PACKET_CAPTURES = Resource(
     singular=types.SINGULAR,
     kind=types.KIND,
     list_kind=types.LIST_KIND,
-    verbs=("create", "delete", "get", "list", "patch", "update", "watch"),
+    verbs=("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"),
     subresources=(
         Subresource("files", ("get",), types.FILE_LIST_KIND),
         Subresource("status", ("get", "patch", "update")),

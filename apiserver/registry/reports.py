@@ -15,7 +15,7 @@ import orjson
 
 from apiserver.agentapi import CaptureReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.registry.admission import Request
+from apiserver.registry.requests import Origin, Request
 from apiserver.registry.verbs import Registry
 from apiserver.resource.status import NodeStatus, is_older, is_state_change, merge_node
 from apiserver.resource.times import render_time
@@ -163,7 +163,7 @@ class ReportMerger:
                 for node in pending.nodes.values():
                     status = merge_node(status, node, observed_time=render_time(self._clock()))
                 document = {**old, "status": status}
-            return Request(Decoded(document, ()), _OPTIONS, subresource="status", patched=True)
+            return Request(Decoded(document), _OPTIONS, subresource="status", origin=Origin.PATCH)
 
         try:
             await self._registry.patch(pending.namespace, pending.name, merged)

@@ -1,31 +1,24 @@
-"""The verbs of a resource over a `Store`: admission of a request's object, and the write itself.
+"""The verbs of a resource over a `Store`.
 
-The order of checks is that of apiserver-protocol 4.1 and 13.2. Errors of the store become
-`ApiError`s here and nowhere else.
+The order of checks is that of apiserver-protocol 4.1 and 13.2. A write that another one overtakes
+begins anew with what that left, unless the client has said which version it wants to change.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.registry.admission import Admission, Request
+from apiserver.registry.admission import Admission
 from apiserver.registry.documents import Documents
+from apiserver.registry.reading import Page, Reader
+from apiserver.registry.requests import DeleteRequest, Origin, Request
+from apiserver.registry.storeerrors import store_errors
 from apiserver.registry.strategy import Strategy
 from apiserver.serving.clock import Clock
-from apiserver.storage.interface import (
-    CompactedError,
-    FutureRevisionError,
-    KeyExistsError,
-    RevisionConflictError,
-    Snapshot,
-    Store,
-    Stored,
-    StoreUnavailableError,
-)
-from apiserver.storage.keys import KeySpace
+from apiserver.storage.interface import KeyExistsError, RevisionConflictError, Store, Stored
 from apiserver.wire import deletion, preconditions, status
-from apiserver.wire.deleteoptions import DeleteOptions
+from apiserver.wire.body import Decoded
 from apiserver.wire.objectmeta import require_scope
 from apiserver.wire.options import ListOptions
 from apiserver.wire.resources import Resource
@@ -42,10 +35,10 @@ Change = Callable[[JsonObject], Awaitable[Request]]
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The object after a write, and what the client should be warned of."""
+    """The object after a write, and whether there was none before."""
 
     document: JsonObject
-    warnings: tuple[str, ...] = ()
+    is_new: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +57,7 @@ class Registry:
     ) -> None:
         self.strategy = strategy
         self.documents = Documents(strategy.resource)
-        self._keys = KeySpace(strategy.resource.group, strategy.resource.plural)
+        self.reader = Reader(store, strategy.resource, self.documents)
         self._store = store
         self._admission = admission
         self._clock = clock
@@ -81,72 +74,35 @@ class Registry:
 
     def prefix(self, namespace: str) -> str:
         """Return the prefix of the keys of one namespace, or (empty) of all."""
-        return self._keys.namespace_prefix(namespace) if namespace else self._keys.prefix
+        return self.reader.prefix(namespace)
 
-    async def get(self, namespace: str, name: str) -> Stored:
-        """Return the stored object. Raises ApiError 404."""
-        async with self._store_errors("get"):
-            stored = await self._store.get(self._keys.key(namespace, name))
-        if stored is None:
-            raise status.not_found(self.resource, name)
-        return stored
+    async def get(self, namespace: str, name: str, *, not_older_than: int | None = None) -> Stored:
+        """Return the stored object. Raises ApiError 404, 504."""
+        return await self.reader.get(namespace, name, not_older_than=not_older_than)
 
-    async def names(self) -> dict[str, list[str]]:
-        """Return the names of all objects by namespace. Raises ApiError."""
-        found: dict[str, list[str]] = {}
-        async with self._store_errors("list"):
-            snapshot = await self._store.list(self.prefix(""))
-        for stored in snapshot.items:
-            namespace, name = self._keys.parse(stored.key)
-            found.setdefault(namespace, []).append(name)
-        return found
-
-    async def require_reached(self, revision: int) -> None:
-        """Refuse a version that was not written yet. Raises ApiError 504."""
-        async with self._store_errors("get"):
-            current = await self._store.current_revision()
-        if revision > current:
-            raise status.too_large_resource_version(revision, current)
-
-    async def list(self, namespace: str, options: ListOptions) -> Snapshot:
-        """Return the selected objects as they are now.
-
-        A version asked for is a lower bound, which the present always meets unless it is ahead.
-        """
-        async with self._store_errors("list"):
-            snapshot = await self._store.list(self.prefix(namespace))
-        asked = options.resource_version
-        if asked is not None and asked > snapshot.revision:
-            raise status.too_large_resource_version(asked, snapshot.revision)
-        selection = options.selection
-        if selection.is_everything:
-            return snapshot
-        chosen = (
-            each
-            for each in snapshot.items
-            if selection.matches(object_at(self.documents.decode(each), "metadata"))
-        )
-        return Snapshot(snapshot.revision, tuple(chosen))
+    async def list(self, namespace: str, options: ListOptions) -> Page:
+        """Return the selected objects, as many as wanted. Raises ApiError 400, 410, 504."""
+        return await self.reader.list(namespace, options)
 
     async def create(self, namespace: str, request: Request) -> Written:
         """Store a new object. Raises ApiError 400, 403, 404, 409, 422."""
         name = ""
         for _ in range(_NAME_TRIES):
-            document, warnings = await self._admission.admit_create(namespace, request)
+            document = await self._admission.admit_create(namespace, request)
             name = text_at(object_at(document, "metadata"), "name")
             if request.dry_run:
                 await self._require_absent(namespace, name)
-                return Written(document, warnings)
+                return Written(document, is_new=True)
             try:
-                async with self._store_errors("create"):
+                with store_errors(self.resource, "create"):
                     revision = await self._store.create(
-                        self._keys.key(namespace, name), self.documents.encode(document)
+                        self.reader.keys.key(namespace, name), self.documents.encode(document)
                     )
             except KeyExistsError as error:
                 if text_at(object_at(request.document, "metadata"), "name"):
                     raise self._already_exists(error.current, name) from error
                 continue
-            return Written(self.documents.with_revision(document, revision), warnings)
+            return Written(self.documents.with_revision(document, revision), is_new=True)
         raise status.name_not_generated(self.resource, name)
 
     async def update(self, namespace: str, name: str, request: Request) -> Written:
@@ -175,13 +131,84 @@ class Registry:
 
         return await self._write(namespace, name, patched, tries=_UPDATE_TRIES)
 
-    async def delete(self, namespace: str, name: str, options: DeleteOptions) -> Deleted:
-        """Remove an object, or mark it where finalizers keep it. Raises ApiError 404, 409."""
+    async def apply(
+        self,
+        namespace: str,
+        name: str,
+        request: Request,
+        *,
+        may_create: Callable[[], Awaitable[None]],
+    ) -> Written:
+        """Apply an object: merge it into the stored one, or create it.
+
+        `may_create` raises ApiError where the client may not. Raises ApiError as `patch` and
+        `create` do, and 409 for fields that others have set.
+        """
+        config = object_at(request.document, "metadata")
+        # A name may be left out where the object exists.
+        require_scope({"name": name, **config}, namespace=namespace, name=name)
+
+        async def applied(old: JsonObject) -> Request:
+            return _applied(request, self._admission.tracking.applied(old, request))
+
         for _ in range(_UPDATE_TRIES):
-            stored = await self.get(namespace, name)
+            try:
+                return await self.patch(namespace, name, applied)
+            except status.ApiError as error:
+                if request.subresource or error.code != HTTPStatus.NOT_FOUND:
+                    raise
+            await may_create()
+            try:
+                return await self._create_by_apply(namespace, name, request)
+            except status.ApiError as error:
+                if not isinstance(error.__cause__, KeyExistsError):
+                    raise
+        raise status.modified(self.resource, name)
+
+    async def _create_by_apply(self, namespace: str, name: str, request: Request) -> Written:
+        metadata = object_at(request.document, "metadata")
+        require_scope(metadata, namespace=namespace, name=name)
+        uid = text_at(metadata, "uid")
+        if uid:
+            why = (
+                f"uid mismatch: the provided object specified uid {uid}, and no existing object "
+                "was found"
+            )
+            raise status.conflict(self.resource, name, why)
+        document = self._admission.tracking.applied(None, request)
+        return await self.create(namespace, _applied(request, document))
+
+    async def delete(self, namespace: str, name: str, request: DeleteRequest) -> Deleted:
+        """Remove an object, or mark it where finalizers keep it. Raises ApiError 404, 409."""
+        return await self._delete(namespace, name, request, named=True)
+
+    async def delete_collection(
+        self, namespace: str, options: ListOptions, request: DeleteRequest
+    ) -> Page:
+        """Delete what is selected; answers it as it was. Raises ApiError of the first that stays.
+
+        It is no transaction: what was deleted before an error stays deleted.
+        """
+        page = await self.reader.list(namespace, options)
+        for stored in page.items:
+            within, name = self.reader.keys.parse(stored.key)
+            try:
+                await self._delete(within, name, request, named=False)
+            except status.ApiError as error:
+                if error.code != HTTPStatus.NOT_FOUND:
+                    raise
+        return page
+
+    async def _delete(
+        self, namespace: str, name: str, request: DeleteRequest, *, named: bool
+    ) -> Deleted:
+        options = request.options
+        for _ in range(_UPDATE_TRIES):
+            stored = await self.reader.get(namespace, name)
             old = self.documents.decode(stored)
             metadata = object_at(old, "metadata")
             preconditions.check_delete(self.resource, options, metadata)
+            await self._admission.admit_delete(old, request, name=name if named else "")
             finalizers = deletion.finalizers_after(metadata, options)
             kept: JsonObject | None = None
             if finalizers:
@@ -197,12 +224,12 @@ class Registry:
 
     async def _write(self, namespace: str, name: str, change: Change, *, tries: int) -> Written:
         for _ in range(tries):
-            stored = await self.get(namespace, name)
+            stored = await self.reader.get(namespace, name)
             old = self.documents.decode(stored)
             request = await change(old)
-            document, warnings = await self._admission.admit_update(request, old)
+            document = await self._admission.admit_update(request, old)
             if document == old or request.dry_run:
-                return Written(document, warnings)
+                return Written(document)
             finished = deletion.is_finished(object_at(document, "metadata"))
             try:
                 written = await self._replace(stored, None if finished else document)
@@ -210,12 +237,12 @@ class Registry:
                 if error.current is None:
                     raise status.not_found(self.resource, name) from error
                 continue
-            return Written(written or document, warnings)
+            return Written(written or document)
         raise status.modified(self.resource, name)
 
     async def _replace(self, stored: Stored, document: JsonObject | None) -> JsonObject | None:
         """Write `document` over what was read, or delete it (None). Raises RevisionConflictError."""
-        async with self._store_errors("update" if document else "delete"):
+        with store_errors(self.resource, "update" if document else "delete"):
             if document is None:
                 await self._store.delete(stored.key, expected=stored.revision)
                 return None
@@ -226,8 +253,7 @@ class Registry:
             return self.documents.with_revision(document, revision)
 
     async def _require_absent(self, namespace: str, name: str) -> None:
-        async with self._store_errors("create"):
-            current = await self._store.get(self._keys.key(namespace, name))
+        current = await self.reader.find(namespace, name)
         if current is not None:
             raise self._already_exists(current, name)
 
@@ -237,14 +263,14 @@ class Registry:
             self.resource, name, terminating=deletion.is_terminating(metadata)
         )
 
-    @asynccontextmanager
-    async def _store_errors(self, verb: str) -> AsyncIterator[None]:
-        """Turn what a client cannot act on differently into the Status that makes it try again."""
-        try:
-            yield
-        except StoreUnavailableError as error:
-            raise status.server_timeout(self.resource, verb, retry_after_seconds=1) from error
-        except CompactedError as error:
-            raise status.expired(status.LIST_TOO_OLD) from error
-        except FutureRevisionError as error:
-            raise status.too_large_resource_version(error.asked, error.current) from error
+
+def _applied(request: Request, document: JsonObject) -> Request:
+    """Return the request for what an apply has made."""
+    return Request(
+        Decoded(document),
+        request.options,
+        subresource=request.subresource,
+        origin=Origin.APPLY,
+        user=request.user,
+        warn=request.warn,
+    )

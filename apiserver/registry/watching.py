@@ -1,149 +1,151 @@
 """A watch of a collection: what clients are told of each change, and from where on.
 
-Start positions and the rules for selections are those of apiserver-protocol 4.9.
+Start positions and the rules for selections are those of apiserver-protocol 4.9 and 13.7.
 """
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
+from typing import final
 
-from apiserver.jsontypes import JsonObject, object_at
-from apiserver.registry.documents import Documents
+from apiserver.registry.observations import Event, Observations, Projection
+from apiserver.registry.reading import Page
+from apiserver.registry.storeerrors import store_errors
 from apiserver.registry.verbs import Registry
-from apiserver.storage.interface import Change, CompactedError, Revision, Snapshot, Stored
+from apiserver.storage.interface import Change, Changes, CompactedError, Revision
 from apiserver.wire import status
-from apiserver.wire.options import ListOptions, WatchOptions
-from apiserver.wire.watch import EventType, event_type
+from apiserver.wire.options import ListOptions, VersionMatch, WatchOptions
+from apiserver.wire.watch import EventType
 
 # No store counts further; clients may write any number of 64 bits, which just waits.
 _LAST_REVISION = (1 << 63) - 1
 
-# Turns an object into the part of it that a watcher follows; None: the whole.
-Projection = Callable[[JsonObject], JsonObject]
+# So many of the objects that exist at its start are in memory at a time for each watch.
+_PAGE_OBJECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
-    """One thing to tell a watcher; `stored` is None for a bookmark."""
+class Subject:
+    """What is watched: a namespace (empty: all), what is selected there, and which part of it."""
 
-    type: EventType
-    revision: Revision
-    stored: Stored | None = None
-    ends_initial_events: bool = False
+    namespace: str
+    options: WatchOptions
+    projection: Projection | None = None
 
 
+@final
 class Watch:
-    """The events of one watch, in order.
-
-    `delivered` is how far it has come: everything up to that revision was given out, or is none of
-    the client's business. It is None until all that existed at the start was given out: a client
-    that went on from a version before that would miss the rest of it.
-    """
+    """The events of one watch, in order."""
 
     def __init__(
-        self,
-        documents: Documents,
-        options: WatchOptions,
-        projection: Projection | None,
-        *,
-        after: Revision,
+        self, registry: Registry, observations: Observations, subject: Subject, *, start: Revision
     ) -> None:
-        self.delivered: Revision | None = None
-        self.start = after
-        self._documents = documents
-        self._options = options
-        self._projection = projection
+        self.start = start
+        self._registry = registry
+        self._observations = observations
+        self._subject = subject
+        selection = subject.options.selection
+        self._selection = None if selection.is_everything else selection
+        self._idle: Changes | None = None
 
-    async def events(
-        self, initial: Snapshot | None, changes: AsyncIterator[Change]
-    ) -> AsyncGenerator[Event]:
-        """Give what exists, if that is wanted, and then what changes. May raise StoreError."""
-        if initial is not None:
-            for stored in initial.items:
-                yield Event(EventType.ADDED, stored.revision, stored)
-            self.delivered = self.start
-            if self._options.allow_bookmarks:
-                yield Event(EventType.BOOKMARK, initial.revision, ends_initial_events=True)
-        self.delivered = self.start
-        async for change in changes:
-            event = self._event(change)
-            self.delivered = change.revision
+    @property
+    def delivered(self) -> Revision | None:
+        """How far the watch has come, which is what a bookmark may promise.
+
+        Everything up to that revision was given out, and more was asked for since, or is none of the
+        client's business. None while there is something in the consumer's hands, and until all that
+        existed at the start was given out: a client that went on from a version before that would
+        miss the rest of it.
+        """
+        return self._idle.passed if self._idle is not None else None
+
+    async def events(self, initial: Page | None) -> AsyncGenerator[Sequence[Event]]:
+        """Give what exists, if that is wanted, then what changes: as much at a time as there is.
+
+        Raises ApiError 410, `WatchOverrunError` or `StoreUnavailableError`.
+        """
+        page = initial
+        while page is not None:
+            yield [
+                Event(EventType.ADDED, each.revision, each, is_news=False) for each in page.items
+            ]
+            page = await self._next(page)
+        if initial is not None and self._subject.options.allow_bookmarks:
+            yield [Event(EventType.BOOKMARK, self.start, ends_initial_events=True)]
+        async with self._changes() as changes:
+            self._idle = changes
+            async for several in changes:
+                events = self._events(several)
+                if events:
+                    self._idle = None
+                    yield events
+                    self._idle = changes
+
+    def _events(self, changes: Sequence[Change]) -> Sequence[Event]:
+        events = []
+        for change in changes:
+            observation = self._observations.of(change)
+            event = observation.event(self._selection, self._subject.projection)
             if event is not None:
-                yield event
+                events.append(event)
+        return events
 
-    def _event(self, change: Change) -> Event | None:
-        before, after = change.previous, _present(change)
-        kind = event_type(before=self._selects(before), after=self._selects(after))
-        if kind is None:
+    async def _next(self, page: Page) -> Page | None:
+        if not page.continue_token:
             return None
-        if kind is EventType.MODIFIED and before and after and self._sees_no_change(before, after):
-            return None
-        shown = before if kind is EventType.DELETED else after
-        assert shown is not None
-        # A deletion shows the last object, but with the version of the change: whoever resumes
-        # from a lower one would see the deletion again.
-        return Event(kind, change.revision, Stored(shown.key, shown.value, change.revision))
+        options = ListOptions(
+            selection=self._subject.options.selection,
+            limit=_PAGE_OBJECTS,
+            continue_token=page.continue_token,
+        )
+        return await self._registry.list(self._subject.namespace, options)
 
-    def _selects(self, stored: Stored | None) -> bool:
-        selection = self._options.selection
-        if stored is None or selection.is_everything:
-            return stored is not None
-        return selection.matches(object_at(self._documents.decode(stored), "metadata"))
-
-    def _sees_no_change(self, before: Stored, after: Stored) -> bool:
-        if self._projection is None:
-            return False
-        seen, now = (self._projection(self._documents.decode(each)) for each in (before, after))
-        return _without_version(seen) == _without_version(now)
+    @asynccontextmanager
+    async def _changes(self) -> AsyncGenerator[Changes]:
+        prefix = self._registry.reader.prefix(self._subject.namespace)
+        try:
+            async with self._registry.store.watch(prefix, after=self.start) as changes:
+                yield changes
+        except CompactedError as error:
+            raise status.too_old_resource_version(error.asked, error.compacted) from error
 
 
-@asynccontextmanager
-async def watching(
-    registry: Registry,
-    namespace: str,
-    options: WatchOptions,
-    projection: Projection | None = None,
-) -> AsyncGenerator[tuple[Watch, AsyncIterator[Event]]]:
-    """Follow a collection. Entering raises ApiError (410 Expired, 504); iterating may raise StoreError."""
-    initial = await _initial_snapshot(registry, namespace, options)
-    after = initial.revision if initial else _revision(options.resource_version)
-    if initial is None and options.resource_version in (None, 0):
-        after = await registry.store.current_revision()
-    watch = Watch(registry.documents, options, projection, after=after)
-    try:
-        async with (
-            registry.store.watch(registry.prefix(namespace), after=after) as changes,
-            aclosing(watch.events(initial, changes)) as events,
-        ):
+@final
+class Watches:
+    """All watches of one resource: what one of them finds out about a change serves the others."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._registry = registry
+        self._observations = Observations(registry.documents)
+
+    @asynccontextmanager
+    async def open(
+        self, subject: Subject
+    ) -> AsyncGenerator[tuple[Watch, AsyncIterator[Sequence[Event]]]]:
+        """Begin a watch. Entering raises ApiError: 504 where its version is not reached in time."""
+        initial = await self._initial(subject)
+        start = await self._start(subject.options) if initial is None else initial.revision
+        watch = Watch(self._registry, self._observations, subject, start=start)
+        async with aclosing(watch.events(initial)) as events:
             yield watch, events
-    except CompactedError as error:
-        raise status.too_old_resource_version(error.asked, error.compacted) from error
 
+    async def _initial(self, subject: Subject) -> Page | None:
+        """Return the beginning of what exists, or None where the client wants changes only."""
+        options = subject.options
+        version = options.resource_version or None
+        wanted = options.send_initial_events
+        if wanted is False or (wanted is None and version is not None):
+            return None
+        wish = ListOptions(
+            selection=options.selection,
+            resource_version=version,
+            match=VersionMatch.NOT_OLDER_THAN if version else None,
+            limit=_PAGE_OBJECTS,
+        )
+        return await self._registry.list(subject.namespace, wish)
 
-async def _initial_snapshot(
-    registry: Registry, namespace: str, options: WatchOptions
-) -> Snapshot | None:
-    """Return the state to begin with, or None where the client wants changes only."""
-    version = options.resource_version
-    wanted = options.send_initial_events
-    if wanted is False or (wanted is None and version not in (None, 0)):
-        return None
-    return await registry.list(
-        namespace, ListOptions(selection=options.selection, resource_version=version)
-    )
-
-
-def _revision(version: int | None) -> Revision:
-    return Revision(min(version or 0, _LAST_REVISION))
-
-
-def _present(change: Change) -> Stored | None:
-    if change.value is None:
-        return None
-    return Stored(change.key, change.value, change.revision)
-
-
-def _without_version(document: JsonObject) -> JsonObject:
-    metadata = object_at(document, "metadata")
-    kept = {name: value for name, value in metadata.items() if name != "resourceVersion"}
-    return {**document, "metadata": kept}
+    async def _start(self, options: WatchOptions) -> Revision:
+        if options.resource_version:
+            return Revision(min(options.resource_version, _LAST_REVISION))
+        with store_errors(self._registry.resource, "watch"):
+            return await self._registry.store.current_revision()

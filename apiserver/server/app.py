@@ -1,30 +1,38 @@
 """The aiohttp application: every request goes through one door.
 
-Outermost first: audit id, errors to `Status`, health, start and end of the server, authentication,
-authorization, handler. A request without credentials sees the health paths and nothing else.
+Outermost first: audit id, metrics, errors to `Status`, health, start and end of the server, the time
+that a request has, authentication, limits, authorization, handler. A request without credentials sees
+the health paths and nothing else.
 """
 
 import asyncio
 import logging
+from dataclasses import dataclass
 from functools import partial
 from uuid import uuid4
 
 from aiohttp import web
 
-from apiserver.auth.access import Access, UndecidedError
-from apiserver.auth.authentication import Authenticator, RefusedTokenError
+from apiserver.auth.access import Access
+from apiserver.auth.authentication import Authenticator
 from apiserver.auth.identity import User
-from apiserver.auth.requestheader import Headers
+from apiserver.server import metrics as metrics_page
+from apiserver.server.authorization import require_access
+from apiserver.server.callers import Callers, readable
 from apiserver.server.context import MAX_BODY_BYTES, Call
+from apiserver.server.health import Health
+from apiserver.server.limits import BusyError, is_long_running
+from apiserver.server.metrics import ServerMetrics
+from apiserver.server.requestlabels import Labelling, RequestLabels, dry_run
 from apiserver.server.responses import compress, respond_error
 from apiserver.server.routes import Routes
 from apiserver.serving.clock import Clock
 from apiserver.serving.lifecycle import Ending, reset
-from apiserver.serving.probes import Gate, Probe
+from apiserver.serving.probes import Gate
 from apiserver.wire import status
-from apiserver.wire.negotiation import Representation, error_media
-from apiserver.wire.query import Query, flag, parse_query, request_timeout
-from apiserver.wire.request import RequestInfo, access_denied, parse_request
+from apiserver.wire.negotiation import error_representation
+from apiserver.wire.query import Query, parse_query, request_timeout
+from apiserver.wire.request import RequestInfo, parse_request
 from apiserver.wire.status import ApiError
 
 log = logging.getLogger(__name__)
@@ -40,6 +48,7 @@ _STARTING = (
 _STARTING_RETRY_SECONDS = 5
 _ENDING = "apiserver is shutting down"
 _ENDING_RETRY_SECONDS = 1
+_PANIC = "This request caused apiserver to panic. Look in the logs for details."
 
 # Through kube-apiserver they never come: it has done what they ask for, and taken them away.
 _IMPERSONATION = "impersonate-"
@@ -48,8 +57,19 @@ _NO_IMPERSONATION = (
     "or without Impersonate- headers"
 )
 
+_AUDIT_ID = web.RequestKey("audit_id", str)
 # The response that has begun: from then on an error can no longer be told as a Status.
 _BEGUN = web.RequestKey("begun", web.StreamResponse)
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A request as it came, before anybody knows whose it is."""
+
+    http: web.Request
+    info: RequestInfo
+    query: Query
+    labels: RequestLabels
 
 
 class Door:
@@ -63,51 +83,79 @@ class Door:
         *,
         ending: Ending,
         clock: Clock,
+        metrics: ServerMetrics | None = None,
     ) -> None:
+        """The limits are those that `metrics` shows; without any they are kube-apiserver's."""
         self._routes = routes
-        self._authenticator = authenticator
         self._access = access
         self._ending = ending
-        self._clock = clock
+        self._metrics = metrics or ServerMetrics()
+        self._monotonic = self._metrics.monotonic
+        self._callers = Callers(
+            authenticator, self._metrics.authentication, clock=clock, monotonic=self._monotonic
+        )
+        self._labelling = Labelling((routes.resource, routes.reports_resource))
+        self._health = Health(routes.probes)
         self._gate = Gate(routes.probes["/readyz"])
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         """Answer a request; whatever goes wrong, the client gets a Status."""
-        audit_id = request.headers.get("Audit-Id") or str(uuid4())
-        try:
-            response = await self._answer(request)
-        except ApiError as error:
-            if _BEGUN in request:
-                return _cut_off(request)
-            response = respond_error(
-                error, Representation(error_media(request.headers.get("Accept")))
-            )
-        except Exception as error:
-            if _BEGUN in request:
-                if not isinstance(error, ConnectionError):
-                    log.exception("response is cut off", extra={"audit_id": audit_id})
-                return _cut_off(request)
-            log.exception("request failed", extra={"path": request.path, "audit_id": audit_id})
-            response = respond_error(status.internal("see the server's log for this Audit-Id"))
-        if not response.prepared:
-            response.headers["Audit-Id"] = audit_id
-            if self._ending.announced.is_set():
-                # So that no connection is left by then on which a request could meet the closing.
-                response.force_close()
-        return response
-
-    async def _answer(self, request: web.Request) -> web.StreamResponse:
+        began = self._monotonic()
+        request[_AUDIT_ID] = readable(request.headers.get("Audit-Id", "")) or str(uuid4())
         raw_path, _, raw_query = request.raw_path.partition("?")
         query = parse_query(raw_query)
         info = parse_request(request.method, raw_path, query)
-        probe = self._routes.probes.get(info.path)
-        if probe is not None:
-            user = await self._authenticate(request)
-            verbose = bool(flag(query, "verbose"))
-            return await _answer_probe(probe, user, verbose=verbose)
+        labels = self._labelling.labels(info, request.headers.get("Content-Type", ""))
+        response = None
+        try:
+            response = await self._answer_or_fail(_Asked(request, info, query, labels))
+        finally:
+            sent = request.get(_BEGUN) if response is None else response
+            self._metrics.requests.answered(
+                labels,
+                dry_run(query),
+                sent.status if sent is not None else 0,
+                seconds=self._monotonic() - began,
+                size=_size(response),
+            )
+        return response
+
+    async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
+        """Add what every response has, also one that is sent while it is made."""
+        request[_BEGUN] = response
+        response.headers["Audit-Id"] = request[_AUDIT_ID]
+        # Which versions of what run here is nobody's business.
+        response.headers.pop("Server", None)
+        if self._ending.announced.is_set():
+            # So that no connection is left by then on which a request could meet the closing.
+            response.force_close()
+            response.headers["Connection"] = "close"
+
+    async def _answer_or_fail(self, asked: _Asked) -> web.StreamResponse:
+        request = asked.http
+        try:
+            return await self._answer(asked)
+        except ApiError as error:
+            failure = error
+        except Exception as error:
+            failure = ApiError(500, "InternalError", _PANIC)
+            if _BEGUN not in request or not isinstance(error, ConnectionError):
+                extra = {"path": request.path, "audit_id": request[_AUDIT_ID]}
+                log.exception("request failed", extra=extra)
+        if _BEGUN in request:
+            self._metrics.requests.aborted(asked.labels)
+            return _cut_off(request)
+        accept, agent = (request.headers.get(each) for each in ("Accept", "User-Agent"))
+        return respond_error(failure, error_representation(accept, asked.query, agent or ""))
+
+    async def _answer(self, asked: _Asked) -> web.StreamResponse:
+        request, info = asked.http, asked.info
+        if self._health.is_at(info.path):
+            user = await self._callers.find(request)
+            return await self._health.answer(info.path, asked.query, is_known=user is not None)
         await self._require_serving()
         with self._ending.request(partial(reset, request.transport)):
-            return await self._serve(request, info, query)
+            return await self._serve_in_time(asked)
 
     async def _require_serving(self) -> None:
         """Refuse what comes too early or too late. Raises ApiError 503."""
@@ -116,64 +164,64 @@ class Door:
         if self._ending.begun.is_set():
             raise status.unavailable(_ENDING, retry_after_seconds=_ENDING_RETRY_SECONDS)
 
-    async def _serve(
-        self, request: web.Request, info: RequestInfo, query: Query
-    ) -> web.StreamResponse:
-        user = await self._authenticate(request)
-        if user is None:
-            raise status.unauthorized()
-        seconds = None if _lasts(info) else request_timeout(query) or REQUEST_SECONDS
-        limit = asyncio.timeout(seconds and min(seconds, REQUEST_SECONDS))
+    async def _serve_in_time(self, asked: _Asked) -> web.StreamResponse:
+        limit = asyncio.timeout(None if is_long_running(asked.info) else _seconds(asked.query))
         try:
             async with limit:
-                await self._authorize(user, request, info)
-                response = await self._handle(Call(request, info, query, user))
+                return await self._serve(asked)
         except TimeoutError as error:
             if not limit.expired():
                 raise
-            raise status.timeout("request did not complete within the allotted timeout") from error
+            failure = status.timeout("request did not complete within the allotted timeout")
+            self._metrics.requests.terminated(asked.labels, failure.code)
+            raise failure from error
+        except BusyError as error:
+            failure = status.too_many_requests(
+                error.reason, retry_after_seconds=error.retry_after_seconds
+            )
+            self._metrics.requests.terminated(asked.labels, failure.code)
+            raise failure from error
+
+    async def _serve(self, asked: _Asked) -> web.StreamResponse:
+        user = await self._callers.require(asked.http)
+        with self._metrics.limits.place(user, asked.info):
+            await self._authorize(user, asked)
+            asked.info.require_valid_names()
+            if is_long_running(asked.info):
+                return await self._stream(asked, user)
+            response = await self._handle(Call(asked.http, asked.info, asked.query, user))
         if isinstance(response, web.Response):
-            await compress(response, request.headers.get("Accept-Encoding", ""))
+            await compress(response, asked.http.headers.get("Accept-Encoding", ""))
         return response
 
+    async def _stream(self, asked: _Asked, user: User) -> web.StreamResponse:
+        requests = self._metrics.requests
+        event_sent = requests.events(asked.labels)
+        with requests.long_running(asked.labels):
+            return await self._handle(Call(asked.http, asked.info, asked.query, user, event_sent))
+
     async def _handle(self, call: Call) -> web.StreamResponse:
-        call.info.require_valid_names()
+        if call.info.path == metrics_page.PATH:
+            return await self._metrics.page(call)
         return await self._routes.find(call.info)(call)
 
-    async def _authorize(self, user: User, request: web.Request, info: RequestInfo) -> None:
+    async def _authorize(self, user: User, asked: _Asked) -> None:
         """Raise ApiError: 403 where the user may not do this, 500 where nobody can tell."""
-        if any(name.lower().startswith(_IMPERSONATION) for name in request.headers):
+        if any(name.lower().startswith(_IMPERSONATION) for name in asked.http.headers):
             raise ApiError(403, "Forbidden", _NO_IMPERSONATION)
-        try:
-            decision = await self._access.decide(user, info)
-        except UndecidedError as error:
-            raise status.internal(str(error)) from error
-        if not decision.allowed:
-            raise access_denied(user.name, info, why=decision.reason)
-
-    async def _authenticate(self, request: web.Request) -> User | None:
-        """Return who is asking, or None. Raises ApiError 401 for a token that is nobody's."""
-        transport = request.transport
-        tls = transport.get_extra_info("ssl_object") if transport is not None else None
-        certificate = tls.getpeercert(binary_form=True) if tls is not None else None
-        headers: Headers = {
-            name.lower(): tuple(map(_text, request.headers.getall(name)))
-            for name in request.headers
-        }
-        try:
-            return await self._authenticator.user_of(certificate, headers, now=self._clock())
-        except RefusedTokenError as error:
-            raise status.unauthorized() from error
+        await require_access(self._access, user, asked.info)
 
 
-def _lasts(info: RequestInfo) -> bool:
-    """Say whether a request takes as long as its client wants: a watch, the download of a file."""
-    return info.verb == "watch" or info.subresource == "files"
+def _seconds(query: Query) -> float:
+    """Return the time that a request has. Raises ApiError 400 for a `?timeout=` that is none."""
+    return min(request_timeout(query) or REQUEST_SECONDS, REQUEST_SECONDS)
 
 
-def _text(header: str) -> str:
-    """Return a header's value with U+FFFD for what is no UTF-8: nobody could write it as JSON."""
-    return header.encode(errors="surrogateescape").decode(errors="replace")
+def _size(response: web.StreamResponse | None) -> int | None:
+    """Return the bytes of a body, or None where nobody will know."""
+    if isinstance(response, web.Response):
+        return len(response.body) if isinstance(response.body, bytes) else 0
+    return response.body_length if response is not None else None
 
 
 def _cut_off(request: web.Request) -> web.StreamResponse:
@@ -183,23 +231,9 @@ def _cut_off(request: web.Request) -> web.StreamResponse:
     return request[_BEGUN]
 
 
-async def _note_begun(request: web.Request, response: web.StreamResponse) -> None:
-    request[_BEGUN] = response
-
-
-async def _answer_probe(probe: Probe, user: User | None, *, verbose: bool) -> web.Response:
-    known = user is not None
-    result = await probe.run(verbose=verbose and known, reasons=known)
-    return web.Response(
-        text=result.text,
-        status=200 if result.ok else 500,
-        headers={"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache, private"},
-    )
-
-
 def build_app(door: Door) -> web.Application:
     """Return the application."""
     app = web.Application(client_max_size=MAX_BODY_BYTES)
-    app.on_response_prepare.append(_note_begun)
+    app.on_response_prepare.append(door.prepare)
     app.router.add_route("*", "/{path:(?s:.*)}", door.answer)
     return app

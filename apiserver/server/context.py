@@ -1,5 +1,6 @@
 """What every handler may know of the request in its hands."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from aiohttp import web
@@ -13,14 +14,21 @@ from apiserver.wire.request import RequestInfo
 MAX_BODY_BYTES = 3 << 20
 
 
+def _uncounted(_size: int) -> None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Call:
-    """An authenticated and authorized request."""
+    """An authenticated and authorized request.
+
+    A watch says by `event_sent` that it has sent an event, of so many bytes.
+    """
 
     http: web.Request
     info: RequestInfo
     query: Query
     user: User
+    event_sent: Callable[[int], None] = _uncounted
 
     @property
     def accept(self) -> str | None:

@@ -11,6 +11,7 @@ from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
 from apiserver.registry.verbs import Registry
 from apiserver.resource.types import FILE_LIST_KIND, GROUP_VERSION
 from apiserver.server.context import Call
+from apiserver.server.limits import Shares
 from apiserver.server.responses import encode, respond
 from apiserver.wire import status
 from apiserver.wire.negotiation import negotiate_plain
@@ -20,27 +21,34 @@ log = logging.getLogger(__name__)
 # A download that its client does not read is held for as long as the client stays, with some 3 MB
 # of buffers.
 MAX_DOWNLOADS = 200
+MAX_DOWNLOADS_PER_USER = 50
 
 
 class FileHandlers:
     """Forwards requests for a capture's files to the agents of its nodes."""
 
     def __init__(
-        self, registry: Registry, agents: AgentClient, *, max_downloads: int = MAX_DOWNLOADS
+        self, registry: Registry, agents: AgentClient, *, downloads: Shares | None = None
     ) -> None:
         self._registry = registry
         self._agents = agents
-        self._free_downloads = max_downloads
+        self._downloads = downloads or Shares(
+            "downloads", total=MAX_DOWNLOADS, each=MAX_DOWNLOADS_PER_USER
+        )
 
     async def get(self, call: Call) -> web.StreamResponse:
-        """GET .../files, .../files/NODE or .../files/NODE/FILE."""
+        """GET .../files, .../files/NODE or .../files/NODE/FILE.
+
+        Raises ApiError, or BusyError where too many files are being downloaded already.
+        """
         match call.info.rest:
             case ():
                 return await self._list(call, node="")
             case (node,):
                 return await self._list(call, node=node)
             case (node, file_name):
-                return await self._download(call, node, file_name)
+                with self._downloads.place(call.user):
+                    return await self._stream(call, node, file_name)
             case _:
                 raise status.path_not_found()
 
@@ -53,16 +61,6 @@ class FileHandlers:
             encode(_file_list(listing), representation), content_type=representation.media
         )
 
-    async def _download(self, call: Call, node: str, file_name: str) -> web.StreamResponse:
-        if not self._free_downloads:
-            why = "as many files as this server allows are being downloaded"
-            raise status.too_many_requests(why, retry_after_seconds=5)
-        self._free_downloads -= 1
-        try:
-            return await self._stream(call, node, file_name)
-        finally:
-            self._free_downloads += 1
-
     async def _stream(self, call: Call, node: str, file_name: str) -> web.StreamResponse:
         capture, _ = await self._capture(call)
         log.info(
@@ -73,7 +71,8 @@ class FileHandlers:
                 "capture": capture.name,
                 "node": node,
                 "file": file_name,
-                "client": call.http.remote,
+                # An address of the other family, as sockets that take both show it.
+                "client": (call.http.remote or "").removeprefix("::ffff:"),
                 "forwarded_for": call.http.headers.get("X-Forwarded-For", ""),
             },
         )

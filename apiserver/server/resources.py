@@ -1,18 +1,28 @@
 """The verbs over HTTP: from a call to the registry, and back."""
 
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from http import HTTPStatus
+from typing import TypeAlias
+
 from aiohttp import web
 
+from apiserver.auth.access import Access
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.admission import Request
-from apiserver.registry.verbs import Registry
+from apiserver.registry.requests import DeleteRequest, Origin, Request
+from apiserver.registry.verbs import Registry, Written
 from apiserver.registry.views import wants_spec_view
+from apiserver.server.authorization import require_access
 from apiserver.server.context import Call
 from apiserver.server.responses import Renderer, encode, respond
 from apiserver.wire import status
+from apiserver.wire.applyconfig import read_apply, require_no_duplicates
 from apiserver.wire.body import Decoded, DecodeError, decode, decode_object
-from apiserver.wire.deleteoptions import parse_delete_options
+from apiserver.wire.deleteoptions import DeleteOptions, parse_delete_options
 from apiserver.wire.negotiation import (
-    BodyMedia,
+    Form,
     PatchType,
     Representation,
     body_media,
@@ -21,106 +31,159 @@ from apiserver.wire.negotiation import (
     wants_pretty,
 )
 from apiserver.wire.options import parse_get_options, parse_list_options
-from apiserver.wire.patch import merge_patch
-from apiserver.wire.table import parse_include_object
+from apiserver.wire.patch import Patch, read_patch
+from apiserver.wire.table import IncludeObject, parse_include_object
 from apiserver.wire.writeoptions import (
+    FieldValidation,
+    WriteOptions,
     parse_create_options,
     parse_patch_options,
     parse_update_options,
 )
 
-# What PATCH takes now; OpenAPI and the 415 say the same.
-PATCH_TYPES = (PatchType.MERGE,)
+# What PATCH takes; OpenAPI and the 415 say the same.
+PATCH_TYPES = (PatchType.JSON, PatchType.MERGE, PatchType.STRATEGIC, PatchType.APPLY)
+
+# The representation that a client asked for, and what rows of a Table hold in it.
+_Wanted: TypeAlias = tuple[Representation, IncludeObject]
 
 
 class ResourceHandlers:
     """One resource's verbs, but for watch."""
 
-    def __init__(self, registry: Registry, renderer: Renderer) -> None:
+    def __init__(self, registry: Registry, renderer: Renderer, access: Access) -> None:
         self._registry = registry
         self._renderer = renderer
+        self._access = access
 
     async def get(self, call: Call) -> web.Response:
         """GET an object, or its status: the whole object too."""
-        representation = self._representation(call)
+        wanted = self._wanted(call)
         options = parse_get_options(call.query)
-        include = parse_include_object(call.query)
-        if options.resource_version:
-            await self._registry.require_reached(options.resource_version)
-        stored = await self._registry.get(call.info.namespace, call.info.name)
-        body = self._renderer.stored(stored, representation, include)
-        return respond(body, content_type=representation.media)
+        stored = await self._registry.get(
+            call.info.namespace, call.info.name, not_older_than=options.resource_version
+        )
+        return self._respond(wanted, self._renderer.stored(stored, *wanted))
 
     async def list(self, call: Call) -> web.Response:
         """GET a collection."""
-        representation = self._representation(call, is_list=True)
+        wanted = self._wanted(call, is_list=True)
         options = parse_list_options(call.query)
-        include = parse_include_object(call.query)
-        if options.continue_token:
-            # No list is ever cut, so nobody was given one.
-            raise status.bad_request("invalid continue token: this server never sends one")
-        snapshot = await self._registry.list(call.info.namespace, options)
+        page = await self._registry.list(call.info.namespace, options)
         if wants_spec_view(call.query):
-            return respond(self._renderer.spec_list(snapshot))
-        body = self._renderer.list(snapshot, representation, include)
-        return respond(body, content_type=representation.media)
+            return respond(self._renderer.spec_list(page))
+        return self._respond(wanted, self._renderer.list(page, *wanted))
 
     async def create(self, call: Call) -> web.Response:
         """POST a new object."""
-        representation = self._representation(call)
-        include = parse_include_object(call.query)
+        wanted = self._wanted(call)
         media = body_media(call.http.headers.get("Content-Type"))
         body = await call.body()
         options = parse_create_options(call.query, call.user_agent)
         decoded = decode_object(body, media, self._registry.resource)
-        written = await self._registry.create(call.info.namespace, Request(decoded, options))
-        made = self._renderer.document(written.document, representation, include)
-        warnings = written.warnings
-        return respond(made, code=201, content_type=representation.media, warnings=warnings)
+        create = partial(self._registry.create, call.info.namespace)
+        return await self._write(wanted, create, self._request(call, decoded, options))
 
     async def update(self, call: Call) -> web.Response:
         """PUT an object, or its status."""
-        representation = self._representation(call)
-        include = parse_include_object(call.query)
+        wanted = self._wanted(call)
         body = await call.body()
         options = parse_update_options(call.query, call.user_agent)
         media = body_media(call.http.headers.get("Content-Type"))
         decoded = decode_object(body, media, self._registry.resource)
-        request = Request(decoded, options, subresource=call.info.subresource)
-        written = await self._registry.update(call.info.namespace, call.info.name, request)
-        changed = self._renderer.document(written.document, representation, include)
-        return respond(changed, content_type=representation.media, warnings=written.warnings)
+        update = partial(self._registry.update, call.info.namespace, call.info.name)
+        return await self._write(wanted, update, self._request(call, decoded, options))
 
     async def patch(self, call: Call) -> web.Response:
         """PATCH an object, or its status."""
         kind = patch_type(call.http.headers.get("Content-Type"), PATCH_TYPES)
-        representation = self._representation(call)
-        include = parse_include_object(call.query)
+        wanted = self._wanted(call)
         body = await call.body()
         options = parse_patch_options(call.query, call.user_agent, kind)
-        try:
-            decoded = decode(body, BodyMedia.JSON)
-        except DecodeError as error:
-            raise status.bad_request(f"error decoding patch: {error}") from error
+        if kind is PatchType.APPLY:
+            return await self._apply(call, wanted, body, options)
+        schema = self._registry.strategy.schema
+        patch: Patch | None = None
 
-        async def change(old: JsonObject) -> Request:
-            changed = merge_patch(old, decoded.document)
-            assert isinstance(changed, dict)
-            return Request(
-                Decoded(changed, decoded.duplicates),
-                options,
-                subresource=call.info.subresource,
-                patched=True,
-            )
+        async def write(request: Request) -> Written:
+            async def change(old: JsonObject) -> Request:
+                nonlocal patch
+                # Not before there is an object: a patch of none is not even read (13.2).
+                patch = patch or read_patch(body, kind)
+                decoded = Decoded(patch.applied_to(old, schema), patch.strict_errors)
+                return replace(request, decoded=decoded, origin=Origin.PATCH)
 
-        written = await self._registry.patch(call.info.namespace, call.info.name, change)
-        changed = self._renderer.document(written.document, representation, include)
-        return respond(changed, content_type=representation.media, warnings=written.warnings)
+            return await self._registry.patch(call.info.namespace, call.info.name, change)
+
+        return await self._write(wanted, write, self._request(call, Decoded({}), options))
 
     async def delete(self, call: Call) -> web.Response:
         """DELETE an object: a Status where it is gone, the object where finalizers keep it."""
-        representation = self._representation(call)
-        include = parse_include_object(call.query)
+        wanted = self._wanted(call)
+        options = await self._delete_options(call)
+        with _warned() as warnings:
+            deleted = await self._registry.delete(
+                call.info.namespace,
+                call.info.name,
+                DeleteRequest(options, call.user.to_json(), warnings.extend),
+            )
+        if deleted.document is not None:
+            code = 202 if options.orphan_dependents is False else 200
+            kept = self._renderer.document(deleted.document, *wanted)
+            return self._respond(wanted, kept, code=code, warnings=warnings)
+        # A Status has no other form, whatever form of objects the client asked for.
+        answer = status.deleted(self._registry.resource, call.info.name, deleted.uid)
+        representation, _ = wanted
+        plain = Representation(representation.media, pretty=representation.pretty)
+        return self._respond(wanted, encode(answer, plain), warnings=warnings)
+
+    async def delete_collection(self, call: Call) -> web.Response:
+        """DELETE a collection, or what is selected of it: answers what was deleted."""
+        wanted = self._wanted(call, is_list=True)
+        options = parse_list_options(call.query)
+        deletion = await self._delete_options(call)
+        with _warned() as warnings:
+            page = await self._registry.delete_collection(
+                call.info.namespace,
+                options,
+                DeleteRequest(deletion, call.user.to_json(), warnings.extend),
+            )
+        return self._respond(wanted, self._renderer.list(page, *wanted), warnings=warnings)
+
+    async def _apply(
+        self, call: Call, wanted: _Wanted, body: bytes, options: WriteOptions
+    ) -> web.Response:
+        decoded = read_apply(body, self._registry.resource)
+        if options.field_validation is FieldValidation.STRICT:
+            require_no_duplicates(decoded)
+
+        async def write(request: Request) -> Written:
+            if options.field_validation is FieldValidation.WARN:
+                request.warn(decoded.warnings(()))
+            return await self._registry.apply(
+                call.info.namespace,
+                call.info.name,
+                request,
+                may_create=partial(
+                    require_access, self._access, call.user, replace(call.info, verb="create")
+                ),
+            )
+
+        return await self._write(wanted, write, self._request(call, decoded, options))
+
+    async def _write(
+        self,
+        wanted: _Wanted,
+        write: Callable[[Request], Awaitable[Written]],
+        request: Request,
+    ) -> web.Response:
+        with _warned() as warnings:
+            written = await write(replace(request, warn=warnings.extend))
+        body = self._renderer.document(written.document, *wanted)
+        code = HTTPStatus.CREATED if written.is_new else HTTPStatus.OK
+        return self._respond(wanted, body, code=code, warnings=warnings)
+
+    async def _delete_options(self, call: Call) -> DeleteOptions:
         media = body_media(call.http.headers.get("Content-Type"))
         body = await call.body()
         document = None
@@ -128,19 +191,41 @@ class ResourceHandlers:
             try:
                 document = decode(body, media).document
             except DecodeError as error:
-                raise status.bad_request(f"error decoding DeleteOptions: {error}") from error
-        options = parse_delete_options(call.query, document, self._registry.resource)
-        deleted = await self._registry.delete(call.info.namespace, call.info.name, options)
-        if deleted.document is not None:
-            code = 202 if options.orphan_dependents is False else 200
-            kept = self._renderer.document(deleted.document, representation, include)
-            return respond(kept, code=code, content_type=representation.media)
-        # A Status has no other form, whatever form of objects the client asked for.
-        answer = status.deleted(self._registry.resource, call.info.name, deleted.uid)
-        plain = Representation(representation.media, pretty=representation.pretty)
-        return respond(encode(answer, plain), content_type=plain.media)
+                raise status.bad_request(str(error)) from error
+        return parse_delete_options(call.query, document, self._registry.resource)
 
-    def _representation(self, call: Call, *, is_list: bool = False) -> Representation:
+    @staticmethod
+    def _request(call: Call, decoded: Decoded, options: WriteOptions) -> Request:
+        return Request(
+            decoded, options, subresource=call.info.subresource, user=call.user.to_json()
+        )
+
+    @staticmethod
+    def _wanted(call: Call, *, is_list: bool = False) -> _Wanted:
         chosen = negotiate(call.accept, is_list=is_list)
         pretty = wants_pretty(call.query, call.user_agent, chosen)
-        return Representation(chosen.media, chosen.form, chosen.version, pretty)
+        is_table = chosen.form is Form.TABLE
+        include = parse_include_object(call.query) if is_table else IncludeObject.METADATA
+        return replace(chosen, pretty=pretty), include
+
+    @staticmethod
+    def _respond(
+        wanted: _Wanted,
+        body: bytes,
+        *,
+        code: int = HTTPStatus.OK,
+        warnings: Sequence[str] = (),
+    ) -> web.Response:
+        representation, _ = wanted
+        return respond(body, code=code, content_type=representation.media, warnings=warnings)
+
+
+@contextmanager
+def _warned() -> Iterator[list[str]]:
+    """Collect warnings, which an error takes along."""
+    warnings: list[str] = []
+    try:
+        yield warnings
+    except status.ApiError as error:
+        error.warnings = tuple(warnings)
+        raise

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 from collections.abc import Sequence
+from http import HTTPStatus
 
 import orjson
 import yaml
@@ -10,10 +11,11 @@ from aiohttp import web
 
 from apiserver.agentapi import STORE_IDENTITY_ANNOTATION
 from apiserver.jsontypes import JsonObject
+from apiserver.registry.reading import Page
 from apiserver.registry.verbs import Registry
 from apiserver.registry.views import spec_view
 from apiserver.serving.clock import Clock
-from apiserver.storage.interface import Snapshot, Stored
+from apiserver.storage.interface import Stored
 from apiserver.wire.negotiation import BodyMedia, Form, Representation
 from apiserver.wire.partial import partial, partial_list
 from apiserver.wire.status import ApiError
@@ -60,8 +62,11 @@ def respond_error(error: ApiError, representation: Representation = JSON) -> web
         encode(error.to_json(), representation),
         code=error.code,
         content_type=representation.media,
+        warnings=error.warnings,
     )
-    response.headers["X-Content-Type-Options"] = "nosniff"
+    if error.code == HTTPStatus.FORBIDDEN:
+        # What it says may be the caller's own words.
+        response.headers["X-Content-Type-Options"] = "nosniff"
     if error.retry_after_seconds:
         response.headers["Retry-After"] = str(error.retry_after_seconds)
     return response
@@ -133,39 +138,37 @@ class Renderer:
             case Form.OBJECT:
                 return document
 
-    def list(
-        self, snapshot: Snapshot, representation: Representation, include: IncludeObject
-    ) -> bytes:
+    def list(self, page: Page, representation: Representation, include: IncludeObject) -> bytes:
         """Return a list; as plain JSON its items are not parsed."""
         if representation == JSON:
-            head = orjson.dumps(self._list_head(snapshot))[:-1]
-            items = b",".join(self.json(each) for each in snapshot.items)
+            head = orjson.dumps(self._list_head(page))[:-1]
+            items = b",".join(self.json(each) for each in page.items)
             return b'%b,"items":[%b]}\n' % (head, items)
-        documents = [self.parsed(each) for each in snapshot.items]
-        document: JsonObject = {**self._list_head(snapshot), "items": [*documents]}
+        documents = [self.parsed(each) for each in page.items]
+        document: JsonObject = {**self._list_head(page), "items": [*documents]}
         if representation.form is Form.TABLE:
-            metadata: JsonObject = {"resourceVersion": str(snapshot.revision)}
+            metadata = _list_metadata(page)
             document = self._table(documents, representation, include, metadata)
         elif representation.form is Form.PARTIAL_LIST:
             document = partial_list(document, representation.version)
         return encode(document, representation)
 
-    def spec_list(self, snapshot: Snapshot) -> bytes:
+    def spec_list(self, page: Page) -> bytes:
         """Return what node agents list: specs, and the identity of the data they come from."""
-        head = self._list_head(snapshot)
+        head = self._list_head(page)
         metadata: JsonObject = {
-            "resourceVersion": str(snapshot.revision),
+            **_list_metadata(page),
             "annotations": {STORE_IDENTITY_ANNOTATION: self._registry.store.identity},
         }
-        items = [spec_view(self.parsed(each)) for each in snapshot.items]
+        items = [spec_view(self.parsed(each)) for each in page.items]
         return encode({**head, "metadata": metadata, "items": [*items]})
 
-    def _list_head(self, snapshot: Snapshot) -> JsonObject:
+    def _list_head(self, page: Page) -> JsonObject:
         resource = self._registry.resource
         return {
             "kind": resource.list_kind,
             "apiVersion": resource.group_version,
-            "metadata": {"resourceVersion": str(snapshot.revision)},
+            "metadata": _list_metadata(page),
         }
 
     def _table(
@@ -187,3 +190,12 @@ class Renderer:
             metadata=metadata,
             with_columns=with_columns,
         )
+
+
+def _list_metadata(page: Page) -> JsonObject:
+    metadata: JsonObject = {"resourceVersion": str(page.revision)}
+    if page.continue_token:
+        metadata["continue"] = page.continue_token
+    if page.remaining is not None:
+        metadata["remainingItemCount"] = page.remaining
+    return metadata

@@ -55,7 +55,9 @@ class Routes:
         if info.verb in _COLLECTION_READS:
             return {"list": verbs.list, "watch": self.watches.watch}
         if not info.name:
-            return {"create": verbs.create} if info.namespace else {}
+            if not info.namespace:
+                return {}
+            return {"create": verbs.create, "deletecollection": verbs.delete_collection}
         if not info.namespace:
             raise status.path_not_found()
         item: dict[str, Handler] = {"get": verbs.get, "update": verbs.update, "patch": verbs.patch}

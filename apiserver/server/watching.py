@@ -1,33 +1,38 @@
-"""A watch over HTTP: chunks of one event each, from the first byte to a clean end."""
+"""A watch over HTTP: a stream of events, one on each line, from the first byte to a clean end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import suppress
 
-import orjson
 from aiohttp import web
+from aiohttp.http import StreamWriter
 
-from apiserver.jsontypes import JsonObject
+from apiserver.registry.observations import Event
 from apiserver.registry.verbs import Registry
 from apiserver.registry.views import spec_view, wants_spec_view
-from apiserver.registry.watching import Event, Watch, watching
+from apiserver.registry.watching import Subject, Watch, Watches
 from apiserver.server.context import Call
-from apiserver.server.responses import JSON, Renderer
+from apiserver.server.frames import Frames, Shape
+from apiserver.server.responses import Renderer
 from apiserver.storage.interface import StoreError
-from apiserver.wire.negotiation import Form, Representation, negotiate_watch
+from apiserver.wire.negotiation import Form, negotiate_watch
 from apiserver.wire.options import WatchOptions, parse_watch_options
 from apiserver.wire.status import ApiError
-from apiserver.wire.table import IncludeObject, parse_include_object
-from apiserver.wire.watch import EventType, bookmark, error_frame, frame
+from apiserver.wire.table import parse_include_object
+from apiserver.wire.watch import EventType, error_frame
 
 # kube-apiserver ends a watch that names no time at random between these, so that not all come
 # back at once (apiserver-protocol 4.9).
 MIN_WATCH_SECONDS = 1800.0
 
-# How often an idle watcher that allows bookmarks is told the present version.
+# How often a watcher that allows bookmarks is told the present version.
 BOOKMARK_SECONDS = 60.0
 
 # A client that reads nothing for this long is cut off: what waits for it is held in memory.
 UNREAD_SECONDS = 30.0
+
+# Bytes that wait in the process for one client before nothing more is made for it.
+_UNSENT_BYTES = 64 << 10
 
 
 class WatchHandler:
@@ -40,76 +45,102 @@ class WatchHandler:
         *,
         ending: asyncio.Event,
         random: Callable[[], float],
+        unread_seconds: float = UNREAD_SECONDS,
     ) -> None:
-        self._registry = registry
-        self._renderer = renderer
+        self._watches = Watches(registry)
+        self._frames = Frames(registry, renderer)
         self._ending = ending
         self._random = random
+        self._unread_seconds = unread_seconds
 
     async def watch(self, call: Call) -> web.StreamResponse:
-        """GET with `watch`: errors after the first byte go to the client as an ERROR event."""
+        """GET with `watch`: what goes wrong from here on is told as an ERROR event."""
         representation = negotiate_watch(call.accept)
         options = parse_watch_options(call.query)
         include = parse_include_object(call.query)
         projection = spec_view if wants_spec_view(call.query) else None
-        encoder = _Encoder(self._registry, self._renderer, representation, include, projection)
         response = web.StreamResponse()
         response.headers["Content-Type"] = "application/json"
         response.headers["Cache-Control"] = "no-cache, private"
-        await response.prepare(call.http)
+        # A client that wants single events as a list is told none.
+        is_there = True
+        if representation.form is not Form.PARTIAL_LIST:
+            subject = Subject(call.info.namespace, options, projection)
+            shape = Shape(representation, include, projection)
+            is_there = await self._tell(call, response, subject, shape)
+        if is_there:
+            await response.prepare(call.http)
+            await response.write_eof()
+        return response
+
+    async def _tell(
+        self, call: Call, response: web.StreamResponse, subject: Subject, shape: Shape
+    ) -> bool:
+        """Tell all there is to tell, and return whether the client is still there."""
+        is_there = True
         try:
-            async with watching(self._registry, call.info.namespace, options, projection) as (
-                watch,
-                events,
-            ):
-                await self._send(_Line(response, encoder), watch, events, options)
+            await self._serve(call, response, subject, shape)
         except* (ConnectionError, TimeoutError):
-            # Nobody reads any more.
+            is_there = False
+            # It may be there, but it does not read.
             if call.http.transport is not None:
                 call.http.transport.abort()
         except* ApiError as errors:
+            await response.prepare(call.http)
             await response.write(error_frame(_first(errors)))
         except* StoreError:
-            # This client was too slow, or the store is closing: it resumes from its last version.
+            # The client was too slow, or the store is closing: it resumes from its last version.
             pass
-        await response.write_eof()
-        return response
+        return is_there
 
-    async def _send(
-        self, line: "_Line", watch: Watch, events: AsyncIterator[Event], options: WatchOptions
+    async def _serve(
+        self, call: Call, response: web.StreamResponse, subject: Subject, shape: Shape
+    ) -> None:
+        async with self._watches.open(subject) as (watch, events):
+            writer = await response.prepare(call.http)
+            assert isinstance(writer, StreamWriter)
+            line = _Line(call, writer, unread_seconds=self._unread_seconds)
+            await self._follow(line, watch, events, subject.options, shape)
+
+    async def _follow(
+        self,
+        line: "_Line",
+        watch: Watch,
+        events: AsyncIterator[Sequence[Event]],
+        options: WatchOptions,
+        shape: Shape,
     ) -> None:
         """Write events as they come and bookmarks in between, until the time or the server ends."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._lifetime(options)
-        start = watch.start
-        async with asyncio.TaskGroup() as tasks:
-            ending = tasks.create_task(self._ending.wait())
-            upcoming = tasks.create_task(_next(events))
-            while not ending.done() and (left := deadline - loop.time()) > 0:
-                await asyncio.wait(
-                    (ending, upcoming),
-                    timeout=min(left, BOOKMARK_SECONDS),
-                    return_when=asyncio.FIRST_COMPLETED,
-                )
-                if upcoming.done():
-                    await line.write(upcoming.result())
-                    upcoming = tasks.create_task(_next(events))
-                elif deadline - loop.time() > 0:
-                    await self._mark(line, watch, options)
-            if upcoming.done():
-                # It came while something else was written; `delivered` counts it already.
-                await line.write(upcoming.result())
-            # A watch that was quiet to its planned end is told nothing, as by kube-apiserver; but
-            # whom a shutdown cuts off should know that it may go on from where it is.
-            if ending.done() or watch.delivered != start:
-                await self._mark(line, watch, options)
-            ending.cancel()
-            upcoming.cancel()
+        frame = self._frames.encoder(shape)
 
-    async def _mark(self, line: "_Line", watch: Watch, options: WatchOptions) -> None:
-        """Tell how far the watch has come, if the client wants to know and it is any point yet."""
-        if options.allow_bookmarks and watch.delivered is not None:
-            await line.write(Event(EventType.BOOKMARK, watch.delivered))
+        async def tell() -> None:
+            async for several in events:
+                await line.write(map(frame, several))
+
+        async def mark() -> None:
+            if options.allow_bookmarks and watch.delivered is not None:
+                await line.write([frame(Event(EventType.BOOKMARK, watch.delivered))])
+
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(tell())
+            while not await self._is_ended(until := min(loop.time() + BOOKMARK_SECONDS, deadline)):
+                if until == deadline:
+                    break
+                await mark()
+            telling.cancel()
+        # A watch that was quiet to its planned end is told nothing, as by kube-apiserver; but whom a
+        # shutdown cuts off should know that it may go on from where it is.
+        if self._ending.is_set() or watch.delivered != watch.start:
+            await mark()
+
+    async def _is_ended(self, until: float) -> bool:
+        """Wait for the server's end; false when `until` has come before it."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout_at(until):
+                await self._ending.wait()
+        return self._ending.is_set()
 
     def _lifetime(self, options: WatchOptions) -> float:
         if options.timeout_seconds:
@@ -122,63 +153,45 @@ def _first(errors: BaseExceptionGroup[ApiError]) -> ApiError:
     return _first(error) if isinstance(error, BaseExceptionGroup) else error
 
 
-async def _next(events: AsyncIterator[Event]) -> Event:
-    return await anext(events)
-
-
 class _Line:
-    """Where a watch's events go."""
+    """The way to one client. What it does not read waits here, up to a bound, and then upstream."""
 
-    def __init__(self, response: web.StreamResponse, encoder: "_Encoder") -> None:
-        self._response = response
-        self._encoder = encoder
+    def __init__(self, call: Call, writer: StreamWriter, *, unread_seconds: float) -> None:
+        if call.http.transport is None:
+            raise ConnectionResetError("the client is gone")
+        # Written to directly: the layers between cost as much as TLS does, for each event of each
+        # client.
+        self._transport = call.http.transport
+        self._transport.set_write_buffer_limits(high=_UNSENT_BYTES)
+        self._protocol = call.http.protocol
+        self._event_sent = call.event_sent
+        self._writer = writer
+        self._unread_seconds = unread_seconds
 
-    async def write(self, event: Event) -> None:
-        """Send one event; waits while the client does not read, and raises TimeoutError in the end."""
-        async with asyncio.timeout(UNREAD_SECONDS):
-            await self._response.write(self._encoder.event(event))
+    async def write(self, frames: Iterable[bytes]) -> None:
+        """Send frames, some at a time in one chunk; each is made only when there is room for it.
 
+        Waits while the client does not read. Raises TimeoutError when it does not for too long, and
+        ConnectionError when it is gone.
+        """
+        chunk: list[bytes] = []
+        size = 0
+        for frame in frames:
+            chunk.append(frame)
+            size += len(frame)
+            self._event_sent(len(frame))
+            if size >= _UNSENT_BYTES:
+                await self._send(b"".join(chunk))
+                chunk, size = [], 0
+        if chunk:
+            await self._send(b"".join(chunk))
 
-class _Encoder:
-    """Events of one watch as bytes, in the form that its client asked for."""
-
-    def __init__(
-        self,
-        registry: Registry,
-        renderer: Renderer,
-        representation: Representation,
-        include: IncludeObject,
-        projection: Callable[[JsonObject], JsonObject] | None,
-    ) -> None:
-        self._registry = registry
-        self._renderer = renderer
-        self._representation = representation
-        self._include = include
-        self._projection = projection
-        self._with_columns = True
-
-    def event(self, event: Event) -> bytes:
-        """Return one line."""
-        if event.stored is None:
-            mark = bookmark(
-                self._registry.resource,
-                event.revision,
-                initial_events_end=event.ends_initial_events,
-            )
-            return frame(event.type, orjson.dumps(self._in_form(mark)))
-        if self._projection is not None:
-            document = self._projection(self._renderer.parsed(event.stored))
-            return frame(event.type, orjson.dumps(document))
-        if self._representation == JSON:
-            return frame(event.type, self._renderer.json(event.stored))
-        document = self._in_form(self._renderer.parsed(event.stored))
-        return frame(event.type, orjson.dumps(document))
-
-    def _in_form(self, document: JsonObject) -> JsonObject:
-        if self._representation.form is Form.OBJECT:
-            return document
-        shown = self._renderer.in_form(
-            document, self._representation, self._include, with_columns=self._with_columns
-        )
-        self._with_columns = False
-        return shown
+    async def _send(self, chunk: bytes) -> None:
+        if self._transport.is_closing():
+            raise ConnectionResetError("the client is gone")
+        # A client of HTTP/1.0 takes no chunks.
+        framed = b"%x\r\n%b\r\n" % (len(chunk), chunk) if self._writer.chunked else chunk
+        self._transport.write(framed)
+        if self._protocol.writing_paused:
+            async with asyncio.timeout(self._unread_seconds):
+                await self._writer.drain()

@@ -7,6 +7,7 @@ all of that.
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -29,7 +30,14 @@ MAX_PATH_BYTES: Final = 4 << 10
 KEEPALIVE_SECONDS: Final = 120.0
 HANDSHAKE_SECONDS: Final = 10.0
 
+# Connections that the kernel holds until they are taken.
+_BACKLOG: Final = 100
+
 _URI_TOO_LONG: Final = 414
+
+# Where to listen on every address there is, of either family: so do Go's servers, whichever of the two
+# they are told, and without it a server would not be reached in a cluster of the other family.
+_ANY_ADDRESS: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - to know them is not to listen there
 
 _Handler: TypeAlias = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
@@ -79,23 +87,60 @@ class Connection(web.RequestHandler):
 
 @asynccontextmanager
 async def listening(
-    server: web.Server, *, host: str, port: int, tls: ssl.SSLContext | None
+    server: web.Server,
+    *,
+    host: str,
+    port: int,
+    tls: ssl.SSLContext | None,
+    handshake_failed: Callable[[], None] | None = None,
 ) -> AsyncGenerator[int]:
     """Take connections for `server` inside the block; gives the bound port. Raises OSError."""
     server.request_handler = _short_paths_only(server.request_handler)
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: Connection(server),
-        host,
-        port,
-        ssl=tls,
-        ssl_handshake_timeout=None if tls is None else HANDSHAKE_SECONDS,
-        reuse_address=True,
-    )
+    if tls is not None and handshake_failed is not None:
+        tls.sslobject_class = _telling(handshake_failed)
+    create_server = asyncio.get_running_loop().create_server
+    timeout = None if tls is None else HANDSHAKE_SECONDS
+    if host in _ANY_ADDRESS and socket.has_dualstack_ipv6():
+        listener = await create_server(
+            lambda: Connection(server),
+            sock=socket.create_server(
+                ("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG
+            ),
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=timeout,
+        )
+    else:
+        listener = await create_server(
+            lambda: Connection(server),
+            host,
+            port,
+            backlog=_BACKLOG,
+            ssl=tls,
+            ssl_handshake_timeout=timeout,
+            reuse_address=True,
+        )
     try:
         bound: int = listener.sockets[0].getsockname()[1]
         yield bound
     finally:
         listener.close()
+
+
+def _telling(failed: Callable[[], None]) -> type[ssl.SSLObject]:
+    """Return the ends of TLS connections that tell of a handshake which comes to nothing."""
+
+    class Handshakes(ssl.SSLObject):
+        def do_handshake(self) -> None:
+            try:
+                super().do_handshake()
+            except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+                raise
+            except ssl.SSLError:
+                failed()
+                raise
+
+    return Handshakes
 
 
 def _short_paths_only(handler: _Handler) -> _Handler:

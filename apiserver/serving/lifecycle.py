@@ -76,17 +76,20 @@ async def serving(
     port: int,
     tls: ssl.SSLContext | None,
     shutdown_seconds: float,
+    handshake_failed: Callable[[], None] | None = None,
 ) -> AsyncGenerator[int]:
     """Serve `app` inside the block; gives the bound port (useful where `port` is 0).
 
-    Without `tls` it is plain HTTP.
+    Without `tls` it is plain HTTP. `handshake_failed` is told of clients that TLS has turned away.
     At the end of the block the listener closes first, then handlers have `shutdown_seconds`.
     """
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=shutdown_seconds)
     await runner.setup()
     assert runner.server is not None
     try:
-        async with listening(runner.server, host=host, port=port, tls=tls) as bound_port:
+        async with listening(
+            runner.server, host=host, port=port, tls=tls, handshake_failed=handshake_failed
+        ) as bound_port:
             yield bound_port
     finally:
         await runner.cleanup()

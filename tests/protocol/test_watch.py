@@ -1,5 +1,9 @@
 """Watches: every change once, in order, from where the client says."""
 
+import asyncio
+from contextlib import AsyncExitStack
+from pathlib import Path
+
 from tests.support.client import capture, collection
 
 EVERYTHING = {"allowWatchBookmarks": "true"}
@@ -99,6 +103,94 @@ async def test_a_version_that_was_never_written_yet_just_waits(admin, namespace)
     ) as watch:
         assert watch.response.status == 200
         assert await watch.next() is None
+
+
+async def test_a_watch_list_of_a_version_that_does_not_come_is_told_so_after_three_seconds(
+    admin, namespace
+):
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+
+    async with admin.watch(
+        collection(namespace),
+        resourceVersion="999999999",
+        sendInitialEvents="true",
+        resourceVersionMatch="NotOlderThan",
+        allowWatchBookmarks="true",
+    ) as watch:
+        waited = loop.time() - begun
+        error = await watch.next()
+        end = await watch.next()
+
+    assert watch.response.status == 200
+    assert 2.5 < waited < 8
+    assert (error["type"], error["object"]["code"]) == ("ERROR", 504)
+    assert error["object"]["details"]["causes"] == [
+        {"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}
+    ]
+    assert end is None
+
+
+async def test_a_bookmark_is_in_the_form_of_the_watch(admin, namespace):
+    options = {
+        "sendInitialEvents": "true",
+        "resourceVersionMatch": "NotOlderThan",
+        "allowWatchBookmarks": "true",
+    }
+    found = []
+    for form in ("Table", "PartialObjectMetadata"):
+        accept = {"Accept": f"application/json;as={form};v=v1;g=meta.k8s.io"}
+        async with admin.watch(collection(namespace), headers=accept, **options) as watch:
+            found.append(await watch.next())
+
+    table, partial = found
+    assert [each["type"] for each in found] == ["BOOKMARK", "BOOKMARK"]
+    assert [each["object"]["kind"] for each in found] == ["Table", "PartialObjectMetadata"]
+    assert table["object"]["columnDefinitions"]
+    [row] = table["object"]["rows"]
+    assert row["object"]["metadata"] == partial["object"]["metadata"]
+    assert row["cells"][0] == ""
+
+
+async def test_a_watch_as_a_list_of_metadata_is_empty(admin, namespace):
+    await admin.create(namespace, capture())
+    accept = {"Accept": "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}
+
+    async with admin.watch(collection(namespace), headers=accept) as watch:
+        assert watch.response.status == 200
+        assert await watch.next() is None
+
+
+async def test_a_watch_in_yaml_is_not_acceptable(admin, namespace):
+    async with admin.watch(
+        collection(namespace), headers={"Accept": "application/yaml,application/json"}
+    ) as watch:
+        assert watch.response.status == 406
+
+
+async def test_clients_that_read_nothing_cost_no_memory_of_their_own(admin, server, namespace):
+    path = collection(namespace, "http")
+    created = await admin.create(namespace, capture())
+    after = created.json["metadata"]["resourceVersion"]
+
+    async with AsyncExitStack() as stack:
+        for _ in range(30):
+            watching = admin.watch(collection(namespace), resourceVersion=after)
+            await stack.enter_async_context(watching)
+        before = resident_mebibytes(server)
+        for number in range(50):
+            large = {"metadata": {"annotations": {"a": str(number) + "x" * 200_000}}}
+            assert (await admin.patch(path, large)).code == 200
+        grown = resident_mebibytes(server) - before
+
+    # 30 times 50 events of 0.2 MB would be 300 MiB.
+    assert grown < 100
+
+
+def resident_mebibytes(server):
+    status = Path(f"/proc/{server.process.pid}/status").read_text()
+    [line] = [each for each in status.splitlines() if each.startswith("VmRSS:")]
+    return int(line.split()[1]) / 1024
 
 
 async def test_the_view_of_the_spec_hears_nothing_of_the_status(admin, namespace):

@@ -74,6 +74,7 @@ class Client:
             _url(self._url + path, query),
             data=stream,
             headers={**typed, **(headers or {})},
+            skip_auto_headers=["Content-Type"],
             ssl=self._tls,
             allow_redirects=False,
         ) as response:

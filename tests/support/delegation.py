@@ -8,11 +8,13 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 
 from apiserver.auth import subjectaccessreview, tokenreview, trust
+from apiserver.auth.access import StandaloneAccess
 from apiserver.auth.authentication import Authenticator
 from apiserver.cluster import namespaces
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.registry.admission import Admission
+from apiserver.registry.controls import Controls
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.registry.reports import ReportMerger
 from apiserver.registry.verbs import Registry
@@ -178,6 +180,7 @@ def _routes(store, known, readyz: Probe, ending: Ending) -> Routes:
     admission = Admission(
         STRATEGY,
         namespaces=known,
+        controls=Controls(),
         clock=utc_now,
         new_uid=lambda: "uid",
         new_suffix=lambda: "12345",
@@ -187,7 +190,7 @@ def _routes(store, known, readyz: Probe, ending: Ending) -> Routes:
     return Routes(
         resource=PACKET_CAPTURES,
         reports_resource=REPORTS,
-        resources=ResourceHandlers(registry, renderer),
+        resources=ResourceHandlers(registry, renderer, StandaloneAccess()),
         watches=WatchHandler(registry, renderer, ending=ending.begun, random=random.random),
         files=None,
         reports=ReportHandler(ReportMerger(registry, clock=utc_now, monotonic=lambda: 0.0)),

@@ -8,6 +8,7 @@ import pytest
 from apiserver.cluster.namespaces import EveryNamespace
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.registry.admission import Admission
+from apiserver.registry.controls import Controls
 from apiserver.registry.packetcaptures import PacketCaptureStrategy
 from apiserver.registry.verbs import Registry
 from apiserver.storage.interface import StoreUnavailableError
@@ -40,12 +41,19 @@ async def store(tmp_path):
 
 
 @pytest.fixture
-def registry(store):
+async def compiler():
+    async with FilterCompiler() as compiler:
+        yield compiler
+
+
+@pytest.fixture
+def registry(store, compiler):
     uids, suffixes = count(1), count(1)
-    strategy = PacketCaptureStrategy(FilterCompiler())
+    strategy = PacketCaptureStrategy(compiler)
     admission = Admission(
         strategy,
         namespaces=EveryNamespace(),
+        controls=Controls(),
         clock=lambda: NOW,
         new_uid=lambda: f"uid-{next(uids)}",
         new_suffix=lambda: f"{next(suffixes):05}",

@@ -4,6 +4,7 @@ import pytest
 
 from apiserver.agents.directory import AgentAddress
 from apiserver.config import ClusterConfig, ConfigError, StandaloneConfig, parse_config
+from apiserver.server.limits import Bounds
 
 SERVING = ["--standalone", "--tls-cert-file=c", "--tls-private-key-file=k", "--data-dir=d"]
 CLIENTS = ["--client-ca-file=ca"]
@@ -76,6 +77,8 @@ def test_lifetimes_are_durations():
         (["--namespace=n", "--ca-lifetime=1h"], "must not be longer"),
         (["--namespace=n", "--agent=n=h:1"], "found by their pods"),
         (["--standalone", "--client-ca-file=c"], "needs --tls-cert-file"),
+        (["--namespace=n", "--bind-address=localhost"], "must be an IP address"),
+        (["--namespace=n", "--max-watches=-1"], "--max-watches must not be below zero"),
     ],
 )
 def test_flags_that_cannot_work_are_named(flags, problem):
@@ -89,3 +92,45 @@ def test_a_lifetime_that_makes_no_sense_is_one_problem(lifetime):
         parse_config([*IN_CLUSTER, "--namespace=n", f"--ca-lifetime={lifetime}"], {})
 
     assert len(raised.value.problems) == 1
+
+
+@pytest.mark.parametrize(
+    "flag",
+    [
+        "--kubeconfig=k",
+        "--namespace=n",
+        "--service-name=packetcapture-apiserver",
+        "--take-over",
+        "--ca-lifetime=1h",
+        "--certificate-lifetime=1h",
+    ],
+)
+def test_a_flag_for_a_cluster_is_refused_without_one(flag):
+    with pytest.raises(
+        ConfigError, match=f"{flag.partition('=')[0]} is for a server in a cluster"
+    ):
+        parse_config([*SERVING, *CLIENTS, flag])
+
+
+@pytest.mark.parametrize("flag", ["--agent=n=h:1", *AGENT_TLS])
+def test_a_flag_for_no_cluster_is_refused_in_one(flag):
+    with pytest.raises(ConfigError, match=f"{flag.partition('=')[0]} is for --standalone"):
+        parse_config([*IN_CLUSTER, "--namespace=n", flag], {})
+
+
+def test_the_namespace_of_a_pod_is_no_flag_that_was_given():
+    assert parse_config([*SERVING, *CLIENTS], {"POD_NAMESPACE": "ours"}).data_dir.name == "d"
+
+
+def test_limits_are_those_of_kubernetes_where_they_are_not_told():
+    told = ["--max-requests-inflight=0", "--max-watches-per-user=7"]
+
+    assert parse_config([*SERVING, *CLIENTS]).bounds == Bounds(400, 200, 10_000, 500)
+    assert parse_config([*SERVING, *CLIENTS, *told]).bounds == Bounds(0, 200, 10_000, 7)
+
+
+@pytest.mark.parametrize("address", ["::", "::1", "10.0.0.1"])
+def test_an_address_may_be_of_either_family(address):
+    config = parse_config([*SERVING, *CLIENTS, f"--bind-address={address}"])
+
+    assert config.bind_address == address

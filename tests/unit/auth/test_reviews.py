@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from apiserver.auth.reviews import CONCURRENT, Answers, ReviewError, Reviews
+from apiserver.auth.reviews import CONCURRENT, NO_ANSWER, Answers, ReviewError, Reviews
 from apiserver.upstream.client import Client, open_client
 from tests.fakes.kubernetes_api import KubernetesAPI, Reply, a_status, serving, write_kubeconfig
 
@@ -94,6 +94,23 @@ async def test_what_will_not_pass_is_asked_once(api, reviews):
     assert "Forbidden" in caught.value.reason
     assert "needs ClusterRole system:auth-delegator" in caught.value.reason
     assert len(api.asked) == 1
+
+
+async def test_each_request_is_told_of(api, naps, tmp_path):
+    told = []
+    config = await asyncio.to_thread(write_kubeconfig, tmp_path / "config", api.url)
+    api.creations.extend([refusal(500, "InternalError"), Reply(b"no JSON"), ANSWER])
+
+    async with open_client(config) as client:
+        await Reviews(
+            client,
+            PATH,
+            jitter=lambda low, _high: low,
+            sleep=naps,
+            observe=lambda code, seconds: told.append((code, seconds >= 0)),
+        ).ask({})
+
+    assert told == [("500", True), (NO_ANSWER, True), ("201", True)]
 
 
 async def test_only_a_change_is_logged(api, reviews, caplog):

@@ -7,8 +7,8 @@ import pytest
 
 from apiserver.cluster.namespaces import NamespaceState, NamespaceUnknownError
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.admission import Request
 from apiserver.registry.leftovers import MISSING_SECONDS, RETRY_SECONDS, Leftovers
+from apiserver.registry.requests import Request
 from apiserver.wire.body import Decoded
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 
@@ -80,9 +80,9 @@ async def create(registry, namespace, name="http"):
 
 async def until_deleted(registry, name):
     """Return when an object of this name is deleted, or at once if it was."""
-    async with registry.store.watch(registry.prefix(""), after=0) as changes:
-        async for change in changes:
-            if change.value is None and change.key.endswith(f"/{name}"):
+    async with registry.store.watch(registry.reader.prefix(""), after=0) as changes:
+        async for several in changes:
+            if any(each.value is None and each.key.endswith(f"/{name}") for each in several):
                 return
 
 
@@ -95,7 +95,7 @@ async def test_what_is_left_of_a_deleted_namespace_is_removed(registry, running)
         namespaces.lose("gone")
         await until_deleted(registry, "http")
 
-    assert await registry.names() == {"there": ["http"]}
+    assert await registry.reader.names() == {"there": ["http"]}
 
 
 async def test_a_namespace_made_anew_by_then_keeps_what_is_in_it(registry, running):
@@ -107,7 +107,7 @@ async def test_a_namespace_made_anew_by_then_keeps_what_is_in_it(registry, runni
         namespaces.lose("gone", "other")
         await until_deleted(registry, "http")
 
-    assert await registry.names() == {"gone": ["kept"]}
+    assert await registry.reader.names() == {"gone": ["kept"]}
 
 
 @pytest.mark.looptime
@@ -123,7 +123,7 @@ async def test_a_namespace_that_is_only_missing_is_given_five_minutes(registry, 
         took = clock() - began
 
     assert took >= MISSING_SECONDS
-    assert await registry.names() == {}
+    assert await registry.reader.names() == {}
 
 
 async def test_while_the_cluster_is_away_nothing_is_removed(registry, running, naps):
@@ -135,7 +135,7 @@ async def test_while_the_cluster_is_away_nothing_is_removed(registry, running, n
         pauses = [await naps.naps.get() for _ in range(2)]
 
         assert pauses == [RETRY_SECONDS] * 2
-        assert await registry.names() == {"unknown": ["http"]}
+        assert await registry.reader.names() == {"unknown": ["http"]}
 
         del namespaces.states["unknown"]
         await until_deleted(registry, "http")

@@ -4,13 +4,12 @@ import pytest
 
 from apiserver.cluster.namespaces import NamespaceState, NamespaceUnknownError
 from apiserver.jsontypes import JsonObject
-from apiserver.pcap.compiler import FilterCompiler
-from apiserver.registry.admission import Admission, Request
+from apiserver.registry.admission import Admission
+from apiserver.registry.controls import Controls
 from apiserver.registry.packetcaptures import PacketCaptureStrategy
+from apiserver.registry.requests import DeleteRequest, Request
 from apiserver.registry.verbs import Registry
 from apiserver.wire.body import Decoded
-from apiserver.wire.deleteoptions import parse_delete_options
-from apiserver.wire.query import parse_query
 from apiserver.wire.status import ApiError
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 from tests.unit.conftest import NOW
@@ -37,11 +36,12 @@ def namespaces():
 
 
 @pytest.fixture
-def registry(store, namespaces):
-    strategy = PacketCaptureStrategy(FilterCompiler())
+def registry(store, namespaces, compiler):
+    strategy = PacketCaptureStrategy(compiler)
     admission = Admission(
         strategy,
         namespaces=namespaces,
+        controls=Controls(),
         clock=lambda: NOW,
         new_uid=lambda: "uid",
         new_suffix=lambda: "12345",
@@ -130,9 +130,7 @@ async def test_updates_and_deletes_pass_always(registry, namespaces):
     version = made.document["metadata"]["resourceVersion"]
     changed = request({"name": "http", "resourceVersion": version, "labels": {"a": "b"}})
     updated = await registry.update("shop", "http", changed)
-    deleted = await registry.delete(
-        "shop", "http", parse_delete_options(parse_query(""), None, registry.resource)
-    )
+    deleted = await registry.delete("shop", "http", DeleteRequest())
 
     assert updated.document["metadata"]["labels"] == {"a": "b"}
     assert deleted.document is None

@@ -10,8 +10,8 @@ import pytest
 
 from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.admission import Request
 from apiserver.registry.reports import Pace, ReportMerger, report_answer
+from apiserver.registry.requests import Request
 from apiserver.wire.body import Decoded
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 from tests.support.documents import as_sent
@@ -54,12 +54,13 @@ async def changes_of(registry):
     loop = asyncio.get_running_loop()
 
     async def written(changes):
-        async for change in changes:
-            stored = await registry.get("shop", change.key.rpartition("/")[2])
-            yield as_sent(registry.documents.decode(stored)), loop.time()
+        async for several in changes:
+            for change in several:
+                stored = await registry.get("shop", change.key.rpartition("/")[2])
+                yield as_sent(registry.documents.decode(stored)), loop.time()
 
     async with (
-        registry.store.watch(registry.prefix("shop"), after=after) as changes,
+        registry.store.watch(registry.reader.prefix("shop"), after=after) as changes,
         aclosing(written(changes)) as documents,
         asyncio.timeout(10),
     ):

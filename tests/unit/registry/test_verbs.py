@@ -3,12 +3,10 @@
 import pytest
 
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.admission import Request
+from apiserver.registry.requests import DeleteRequest, Origin, Request
 from apiserver.storage.interface import KeyExistsError, StoreUnavailableError
 from apiserver.wire.body import Decoded
-from apiserver.wire.deleteoptions import parse_delete_options
 from apiserver.wire.options import ListOptions
-from apiserver.wire.query import parse_query
 from apiserver.wire.status import ApiError
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 
@@ -96,7 +94,7 @@ async def test_a_patch_is_tried_again_on_what_others_wrote_in_between(registry):
         return Request(
             Decoded({**old, "metadata": {**old["metadata"], "labels": labels}}, ()),
             request().options,
-            patched=True,
+            origin=Origin.PATCH,
         )
 
     written = await registry.patch("shop", "http", change)
@@ -107,12 +105,14 @@ async def test_a_patch_is_tried_again_on_what_others_wrote_in_between(registry):
 
 async def test_what_is_deleted_while_it_is_patched_is_not_found(registry):
     await registry.create("shop", request())
-    options = parse_delete_options(parse_query(""), None, registry.resource)
+    options = DeleteRequest()
 
     async def change(old):
         await registry.delete("shop", "http", options)
         metadata = {**old["metadata"], "labels": {"a": "b"}}
-        return Request(Decoded({**old, "metadata": metadata}, ()), request().options, patched=True)
+        return Request(
+            Decoded({**old, "metadata": metadata}, ()), request().options, origin=Origin.PATCH
+        )
 
     with pytest.raises(ApiError) as caught:
         await registry.patch("shop", "http", change)

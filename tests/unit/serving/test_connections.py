@@ -3,10 +3,13 @@
 import asyncio
 import logging
 from contextlib import asynccontextmanager
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
+from apiserver.pki import Identity, issue, new_authority
+from apiserver.serving.clock import utc_now
 from apiserver.serving.connections import (
     MAX_HEAD_BYTES,
     MAX_HEADERS,
@@ -14,6 +17,7 @@ from apiserver.serving.connections import (
     MAX_PATH_BYTES,
 )
 from apiserver.serving.lifecycle import serving
+from apiserver.serving.tls import ServerTLS, client_tls
 
 OK = b"HTTP/1.1 200 OK"
 
@@ -119,3 +123,65 @@ async def test_what_is_no_http_is_not_worth_a_line_in_the_log(port, text, caplog
 
     assert got.startswith(b"HTTP/1.")
     assert [each.getMessage() for each in caplog.records] == []
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+@pytest.mark.parametrize("client", ["127.0.0.1", "::1"])
+async def test_any_address_is_one_of_either_family(host, client):
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with (
+        serving(app, host=host, port=0, tls=None, shutdown_seconds=1) as port,
+        asyncio.timeout(5),
+    ):
+        reader, writer = await asyncio.open_connection(client, port)
+        writer.write(request())
+
+        assert (await reader.read()).startswith(OK)
+
+        writer.transport.abort()
+
+
+async def test_an_address_of_one_family_is_that_one():
+    async with serving(
+        web.Application(), host="::1", port=0, tls=None, shutdown_seconds=1
+    ) as port:
+        with pytest.raises(ConnectionRefusedError):
+            await asyncio.open_connection("127.0.0.1", port)
+
+
+@pytest.fixture
+def authority():
+    return new_authority("ca", now=utc_now(), lifetime=timedelta(hours=1))
+
+
+async def test_a_client_that_tls_turns_away_is_told_of(authority):
+    failures = asyncio.Queue[str]()
+    names = Identity("server", dns_names=("localhost",))
+    pair = issue(authority, names, now=utc_now(), lifetime=timedelta(hours=1))
+    app = web.Application()
+    app.router.add_get("/", answer)
+    async with (
+        serving(
+            app,
+            host="127.0.0.1",
+            port=0,
+            tls=ServerTLS.any_client(pair).context,
+            shutdown_seconds=1,
+            handshake_failed=lambda: failures.put_nowait("failed"),
+        ) as port,
+        asyncio.timeout(5),
+    ):
+        async with connected(port) as (_, writer):
+            writer.write(b"GET / HTTP/1.1\r\n\r\n")
+            await failures.get()
+        trusting = client_tls(None, authority.certificate)
+        reader, writer = await asyncio.open_connection(
+            "127.0.0.1", port, ssl=trusting, server_hostname="localhost"
+        )
+        writer.write(request())
+        got = await reader.read()
+        writer.transport.abort()
+
+    assert got.startswith(OK)
+    assert failures.empty()
