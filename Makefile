@@ -19,9 +19,10 @@ verify: .venv/installed
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-update: .venv/installed ## fix what can be fixed by itself
+update: .venv/installed ## fix what can be fixed by itself, and write the pages that the last run of the tests has found
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m tests.conformance
 
 cover: setup           ## the tests with branch coverage, also of child processes (minutes)
 	$(BIN)/python -m coverage erase
@@ -29,7 +30,7 @@ cover: setup           ## the tests with branch coverage, also of child processe
 	$(BIN)/python -m coverage combine -q
 	$(BIN)/python -m coverage report
 
-bench: setup           ## side by side with tcpdump, as ratios
+bench: setup cluster-tools ## side by side with tcpdump and kube-apiserver, as ratios
 	$(BIN)/python -m tests.bench
 
 setup: .venv/installed .tools/installed
@@ -46,6 +47,7 @@ cluster-down: setup    ## end it
 
 cluster-tools: | .venv/installed
 	@tests/tools/cluster
+	@tests/tools/clients
 
 .tools/installed: tests/tools/kubernetes/go.mod | .venv/installed
 	@tests/tools/kubectl

@@ -90,6 +90,12 @@ def forbidden(field: str, detail: str) -> FieldError:
     return FieldError(FieldErrorType.FORBIDDEN, field, f"Forbidden: {detail}")
 
 
+def duplicate(field: str, value: JsonValue) -> FieldError:
+    """Say that a value is there twice."""
+    text = f"Duplicate value: {_shown(value)}"
+    return FieldError(FieldErrorType.DUPLICATE, field, text)
+
+
 def too_long(field: str, limit: int) -> FieldError:
     """Say that a value has more than `limit` bytes."""
     text = f"Too long: may not be more than {limit} bytes"

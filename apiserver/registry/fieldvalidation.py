@@ -34,6 +34,21 @@ def readable(request: Request, strategy: Strategy) -> JsonObject:
     return pruned.document
 
 
+def heed_duplicates(request: Request) -> None:
+    """Refuse or tell of keys that are set twice in an object that was applied.
+
+    Only what could be applied is looked at so closely, as in Kubernetes. Raises ApiError 400.
+    """
+    duplicates, validation = request.decoded.duplicates, request.options.field_validation
+    if duplicates and validation is FieldValidation.STRICT:
+        listed = "\n  ".join(("yaml: unmarshal errors:", *duplicates))
+        raise status.bad_request(
+            f"error strict decoding YAML: error converting YAML to JSON: {listed}"
+        )
+    if validation is FieldValidation.WARN:
+        request.warn(duplicates)
+
+
 def _undecodable(request: Request, strategy: Strategy, detail: str) -> status.ApiError:
     if request.origin is Origin.BODY:
         return cannot_be_handled(strategy.resource, detail)

@@ -19,6 +19,7 @@ from apiserver.wire.body import cannot_be_handled
 from apiserver.wire.metaschema import OBJECT_META
 from apiserver.wire.resources import Resource, Subresource
 from apiserver.wire.status import internal
+from apiserver.wire.structure import structural_errors
 from apiserver.wire.table import Column
 
 PACKET_CAPTURES = Resource(
@@ -121,7 +122,17 @@ class PacketCaptureStrategy:
         return object_at(document, "spec") != object_at(old, "spec")
 
     async def validate(self, document: JsonObject, old: JsonObject | None) -> list[FieldError]:
-        """Return everything that is wrong; an unchanged spec is not looked at again."""
+        """Return everything that is wrong; what has not changed is not looked at again."""
+        return [*self._status_errors(document, old), *await self._spec_errors(document, old)]
+
+    def _status_errors(self, document: JsonObject, old: JsonObject | None) -> list[FieldError]:
+        status = object_at(document, "status")
+        if old is not None and status == object_at(old, "status"):
+            return []
+        schema = object_at(object_at(self._schema, "properties"), "status")
+        return list(structural_errors(status, schema, "status"))
+
+    async def _spec_errors(self, document: JsonObject, old: JsonObject | None) -> list[FieldError]:
         spec = object_at(document, "spec")
         old_spec = object_at(old, "spec") if old is not None else None
         if spec == old_spec:

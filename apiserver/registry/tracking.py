@@ -3,6 +3,7 @@
 from apiserver.jsontypes import JsonObject
 from apiserver.managedfields.errors import ConflictError, ManagedFieldsError
 from apiserver.managedfields.fieldmanager import FieldManager
+from apiserver.registry.fieldvalidation import heed_duplicates
 from apiserver.registry.requests import Origin, Request
 from apiserver.registry.strategy import Strategy
 from apiserver.serving.clock import Clock
@@ -39,7 +40,7 @@ class Tracking:
         (Kubernetes says 500 to that).
         """
         try:
-            return self._fields.apply(
+            document = self._fields.apply(
                 old,
                 request.document,
                 manager=request.options.field_manager,
@@ -55,3 +56,5 @@ class Tracking:
             raise status.apply_conflict(str(error), causes) from error
         except ManagedFieldsError as error:
             raise status.bad_request(str(error)) from error
+        heed_duplicates(request)
+        return document

@@ -18,7 +18,7 @@ from apiserver.server.authorization import require_access
 from apiserver.server.context import Call
 from apiserver.server.responses import Renderer, encode, respond
 from apiserver.wire import status
-from apiserver.wire.applyconfig import read_apply, require_no_duplicates
+from apiserver.wire.applyconfig import read_apply
 from apiserver.wire.body import Decoded, DecodeError, decode, decode_object
 from apiserver.wire.deleteoptions import DeleteOptions, parse_delete_options
 from apiserver.wire.negotiation import (
@@ -34,7 +34,6 @@ from apiserver.wire.options import parse_get_options, parse_list_options
 from apiserver.wire.patch import Patch, read_patch
 from apiserver.wire.table import IncludeObject, parse_include_object
 from apiserver.wire.writeoptions import (
-    FieldValidation,
     WriteOptions,
     parse_create_options,
     parse_patch_options,
@@ -154,12 +153,8 @@ class ResourceHandlers:
         self, call: Call, wanted: _Wanted, body: bytes, options: WriteOptions
     ) -> web.Response:
         decoded = read_apply(body, self._registry.resource)
-        if options.field_validation is FieldValidation.STRICT:
-            require_no_duplicates(decoded)
 
         async def write(request: Request) -> Written:
-            if options.field_validation is FieldValidation.WARN:
-                request.warn(decoded.warnings(()))
             return await self._registry.apply(
                 call.info.namespace,
                 call.info.name,

@@ -20,8 +20,8 @@ from aiohttp.http import HttpProcessingError
 # out users of many groups, each of which arrives as a header (apiserver-protocol 1.8).
 MAX_HEAD_BYTES: Final = 1 << 20
 MAX_HEADERS: Final = 10_000
-# Method, path and query. Selectors may be long; reading one of this length takes some 10 ms.
-MAX_LINE_BYTES: Final = 64 << 10
+# Method, path and query. Selectors may be long; reading one of this length takes some 20 ms.
+MAX_LINE_BYTES: Final = 128 << 10
 # The longest path that names something, a file with every letter escaped, has less than 3 KiB.
 MAX_PATH_BYTES: Final = 4 << 10
 

@@ -17,13 +17,6 @@ def read_apply(body: bytes, resource: Resource) -> Decoded:
     return decoded
 
 
-def require_no_duplicates(decoded: Decoded) -> None:
-    """Refuse keys that are set twice, as strict field validation does. Raises ApiError 400."""
-    if decoded.duplicates:
-        listed = "\n  ".join(("yaml: unmarshal errors:", *decoded.duplicates))
-        raise bad_request(f"error strict decoding YAML: error converting YAML to JSON: {listed}")
-
-
 def _decoded(body: bytes) -> Decoded:
     if body.strip() in {b"", b"null"}:
         return Decoded({})

@@ -165,8 +165,11 @@ def wants_pretty(query: Query, user_agent: str, representation: Representation) 
 
 
 def body_media(content_type: str | None) -> BodyMedia:
-    """Return the format of a body; none said means JSON. Raises a 415 `ApiError`."""
-    media = (content_type or "").partition(";")[0].strip()
+    """Return the format of a body; none said means JSON. Raises a 415 `ApiError`.
+
+    Unlike in Accept, and for patches, Kubernetes does not mind capitals here.
+    """
+    media = (content_type or "").partition(";")[0].strip().lower()
     if not media:
         return BodyMedia.JSON
     try:

@@ -171,7 +171,9 @@ def _watch_errors(query: Query) -> list[FieldError]:
         errors.append(fields.forbidden(name, why))
     if match and match != wanted:
         errors.append(fields.not_supported(name, match, (wanted,)))
-    if match and first(query, "continue"):
+    # Who says no version wants what there is first, which implies a match.
+    implied = not with_initial_events and first(query, "resourceVersion") in (None, "", "0")
+    if (match or implied) and first(query, "continue"):
         why = "resourceVersionMatch is forbidden when continue is provided"
         errors.append(fields.forbidden(name, why))
     return errors
