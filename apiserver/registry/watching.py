@@ -20,8 +20,11 @@ from apiserver.wire.watch import EventType
 # No store counts further; clients may write any number of 64 bits, which just waits.
 _LAST_REVISION = (1 << 63) - 1
 
-# So many of the objects that exist at its start are in memory at a time for each watch.
-_PAGE_OBJECTS = 1000
+# What exists at its start is in memory for each watch in parts of about so many bytes, however slowly
+# its client reads. The first part, of objects whose size nobody knows, is a small one.
+_PAGE_BYTES = 1 << 20
+_FIRST_PAGE_OBJECTS = 32
+_MOST_PAGE_OBJECTS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +98,7 @@ class Watch:
             return None
         options = ListOptions(
             selection=self._subject.options.selection,
-            limit=_PAGE_OBJECTS,
+            limit=_next_page_objects(page),
             continue_token=page.continue_token,
         )
         return await self._registry.list(self._subject.namespace, options)
@@ -140,7 +143,7 @@ class Watches:
             selection=options.selection,
             resource_version=version,
             match=VersionMatch.NOT_OLDER_THAN if version else None,
-            limit=_PAGE_OBJECTS,
+            limit=_FIRST_PAGE_OBJECTS,
         )
         return await self._registry.list(subject.namespace, wish)
 
@@ -149,3 +152,8 @@ class Watches:
             return Revision(min(options.resource_version, _LAST_REVISION))
         with store_errors(self._registry.resource, "watch"):
             return await self._registry.store.current_revision()
+
+
+def _next_page_objects(page: Page) -> int:
+    size = sum(len(each.value) for each in page.items) // len(page.items)
+    return max(1, min(_MOST_PAGE_OBJECTS, _PAGE_BYTES // size))

@@ -82,12 +82,15 @@ async def read_whole_log(store):
     live: dict[str, tuple[int, bytes] | None] = {}
     log = {}
     async with store.watch("", after=Revision(0)) as changes:
-        async for change in changes:
-            before = change.previous
-            assert live.get(change.key) == (before and (before.revision, before.value))
-            live[change.key] = None if change.value is None else (change.revision, change.value)
-            log[change.revision] = (change.key, change.value)
-            if change.revision == last:
+        async for several in changes:
+            for change in several:
+                before = change.previous
+                assert live.get(change.key) == (before and (before.revision, before.value))
+                live[change.key] = (
+                    None if change.value is None else (change.revision, change.value)
+                )
+                log[change.revision] = (change.key, change.value)
+            if changes.passed >= last:
                 break
     assert sorted(log) == list(range(2, last + 1))
     assert {item.key: (item.revision, item.value) for item in (await store.list("")).items} == {

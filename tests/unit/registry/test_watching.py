@@ -69,6 +69,11 @@ async def waiting(registry, events):
         task.cancel()
 
 
+def in_pages_of(count, monkeypatch):
+    monkeypatch.setattr(watching, "_FIRST_PAGE_OBJECTS", count)
+    monkeypatch.setattr(watching, "_MOST_PAGE_OBJECTS", count)
+
+
 def names(events):
     return [each.stored.key.rpartition("/")[2] for each in events]
 
@@ -139,7 +144,7 @@ async def test_a_quiet_watch_goes_on_with_the_store(registry):
 async def test_what_exists_is_given_page_by_page_and_then_what_changed_meanwhile(
     registry, monkeypatch
 ):
-    monkeypatch.setattr(watching, "_PAGE_OBJECTS", 2)
+    in_pages_of(2, monkeypatch)
     for name in ("a", "b", "c", "d", "e"):
         await create(registry, name)
 
@@ -160,8 +165,29 @@ async def test_what_exists_is_given_page_by_page_and_then_what_changed_meanwhile
     ]
 
 
+@pytest.mark.parametrize(
+    ("room", "sizes"),
+    [
+        pytest.param(100, [2, 8], id="many small objects"),
+        pytest.param(3, [2, 3, 3, 2], id="a few larger ones"),
+        pytest.param(0, [2, 1, 1, 1, 1, 1, 1, 1, 1], id="the largest alone"),
+    ],
+)
+async def test_pages_are_as_large_as_there_is_memory_for(registry, monkeypatch, room, sizes):
+    for number in range(10):
+        await create(registry, f"a{number}")
+    size = len((await registry.get("shop", "a0")).value)
+    monkeypatch.setattr(watching, "_FIRST_PAGE_OBJECTS", 2)
+    monkeypatch.setattr(watching, "_PAGE_BYTES", room * size)
+
+    async with watched(registry) as (_, events):
+        pages = [await anext(events) for _ in sizes]
+
+    assert [len(page) for page in pages] == sizes
+
+
 async def test_what_exists_is_selected(registry, monkeypatch):
-    monkeypatch.setattr(watching, "_PAGE_OBJECTS", 1)
+    in_pages_of(1, monkeypatch)
     for name in ("a", "b", "c"):
         await create(registry, name)
     await update(registry, "b", {"team": "x"})
@@ -176,7 +202,7 @@ async def test_what_exists_is_selected(registry, monkeypatch):
 async def test_a_watch_that_is_told_what_exists_too_slowly_has_to_begin_again(
     registry, monkeypatch
 ):
-    monkeypatch.setattr(watching, "_PAGE_OBJECTS", 1)
+    in_pages_of(1, monkeypatch)
     await create(registry, "a")
     await create(registry, "b")
 
