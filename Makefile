@@ -23,6 +23,7 @@ update: .venv/installed ## fix what can be fixed by itself, and write the pages 
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/python -m tests.conformance
+	$(BIN)/python -m tests.conformance.sidebyside
 
 cover: setup           ## the tests with branch coverage, also of child processes (minutes)
 	$(BIN)/python -m coverage erase

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("tests.bench.capture", "tests.bench.agent")
+BENCHMARKS = ("tests.bench.capture", "tests.bench.agent", "tests.bench.api")
 
 
 def main() -> int:

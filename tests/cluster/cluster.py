@@ -87,8 +87,9 @@ class Cluster(Api):
 def open_cluster(directory: Path, *, nodes: Mapping[str, cni.Plugin] = NODES) -> Iterator[Cluster]:
     """Run a cluster, its state in a new directory, of which the logs are kept. Needs root.
 
-    `nodes` has the CNI plugin of each node. Raises NoRoomError, or NotReadyError with the end of
-    a log.
+    `nodes` has the CNI plugin of each node; without any, the control plane is all there is: no pod
+    ever runs, and nothing but kube-apiserver answers on the addresses of Services. Raises
+    NoRoomError, or NotReadyError with the end of a log.
     """
     check_room()
     authorities = new_authorities()
@@ -107,7 +108,8 @@ def open_cluster(directory: Path, *, nodes: Mapping[str, cni.Plugin] = NODES) ->
             for index, (name, plugin) in enumerate(nodes.items(), start=1)
         ]
         made = tuple(_make_node(place, sandbox, nodes=len(places)) for place in places)
-        add_routes(sandbox, network, nodes=len(made))
+        if made:
+            add_routes(sandbox, network, nodes=len(made))
         cluster = Cluster(
             directory,
             network=network,
@@ -116,7 +118,8 @@ def open_cluster(directory: Path, *, nodes: Mapping[str, cni.Plugin] = NODES) ->
             nodes=made,
             pid=sandbox.pid,
         )
-        cluster.load_image(workloads.build_image(directory / "workload.tar"))
+        if made:
+            cluster.load_image(workloads.build_image(directory / "workload.tar"))
         control_plane.finish()
         for node in made:
             node.join(control_plane, authorities.cluster)
