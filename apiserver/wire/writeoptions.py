@@ -1,7 +1,7 @@
 """Options of the writing verbs: create, update and patch (apimachinery, meta/v1/validation)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from apiserver import fields
@@ -25,24 +25,20 @@ class FieldValidation(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WriteOptions:
-    """Options of create, update and patch; `force` is only of apply patches."""
+    """Options of create, update and patch; `force` is only of apply patches.
+
+    `asked` are those that the client has set itself.
+    """
 
     dry_run: bool
     field_manager: str
     field_validation: FieldValidation
     force: bool | None = None
+    asked: JsonObject = field(default_factory=dict)
 
     def to_json(self, kind: str) -> JsonObject:
-        """Return the options as an object of that kind, as admission is shown them."""
-        members: JsonObject = {
-            "kind": kind,
-            "apiVersion": f"{META_GROUP}/v1",
-            "dryRun": [DRY_RUN_ALL] if self.dry_run else None,
-            "force": self.force,
-            "fieldManager": self.field_manager,
-            "fieldValidation": str(self.field_validation),
-        }
-        return {key: value for key, value in members.items() if value is not None}
+        """Return the options as an object of that kind, as admission is shown them: as they came."""
+        return {"kind": kind, "apiVersion": f"{META_GROUP}/v1", **self.asked}
 
 
 def parse_create_options(query: Query, user_agent: str) -> WriteOptions:
@@ -92,11 +88,19 @@ def _write_options(
     ]
     if errors:
         raise invalid(kind, META_GROUP, "", errors)
+    force = flag(query, "force")
+    asked: JsonObject = {
+        "dryRun": [*dry_run],
+        "force": force,
+        "fieldManager": manager,
+        "fieldValidation": validation,
+    }
     return WriteOptions(
         dry_run=bool(dry_run),
         field_manager=manager or default_field_manager(user_agent),
         field_validation=FieldValidation(validation or FieldValidation.WARN),
-        force=flag(query, "force"),
+        force=force,
+        asked={key: value for key, value in asked.items() if value not in ([], "", None)},
     )
 
 
