@@ -11,6 +11,11 @@ import orjson
 
 from apiserver.jsontypes import JsonValue
 
+# Ours: errors are bounded, or a request of some megabytes would have an answer of gigabytes. Whoever
+# looks for what is wrong makes no more than so many errors, and of a value shows no more characters.
+MAX_ERRORS = 100
+MAX_SHOWN_LENGTH = 4 << 10
+
 _SHORT_ESCAPES = {
     '"': '\\"', "\\": "\\\\", "\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r",
     "\t": "\\t", "\v": "\\v",
@@ -57,8 +62,16 @@ def _visible(character: str) -> str:
 
 
 def _shown(value: JsonValue) -> str:
-    """Return a value as Kubernetes prints it: strings quoted, all else as JSON."""
-    return quoted(value) if isinstance(value, str) else orjson.dumps(value).decode()
+    """Return a value as Kubernetes prints it: strings quoted, all else as JSON; cut where it is long."""
+    if isinstance(value, str):
+        return quoted(_cut(value))
+    # Only the first items of a list are even encoded.
+    items = value[:MAX_SHOWN_LENGTH] if isinstance(value, list) else value
+    return _cut(orjson.dumps(items).decode())
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[:MAX_SHOWN_LENGTH]}..."
 
 
 def required(field: str, detail: str = "") -> FieldError:

@@ -65,7 +65,8 @@ async def run(config: Config) -> None:
         FilterCompiler() as compiler,
     ):
         strategy = PacketCaptureStrategy(compiler)
-        registry = _registry(store, strategy, environment, delegated.admission)
+        admission = _admission(strategy, environment, delegated.admission)
+        registry = Registry(store, strategy, admission, clock=utc_now)
         limits = Limits(config.bounds)
         metrics = ServerMetrics(
             numbers, limits, stored=PACKET_CAPTURES, count=registry.reader.count
@@ -119,13 +120,12 @@ async def _serve(
             task.cancel()
 
 
-def _registry(
-    store: Store,
+def _admission(
     strategy: PacketCaptureStrategy,
     environment: Environment,
     counted: AdmissionMetrics,
-) -> Registry:
-    admission = Admission(
+) -> Admission:
+    return Admission(
         strategy,
         namespaces=environment.namespaces,
         controls=Controls(environment.controls, stepped=counted.stepped),
@@ -133,7 +133,6 @@ def _registry(
         new_uid=lambda: str(uuid4()),
         new_suffix=lambda: "".join(random.choices(NAME_SUFFIX_ALPHABET, k=NAME_SUFFIX_LENGTH)),  # noqa: S311 - a name, not a secret
     )
-    return Registry(store, strategy, admission, clock=utc_now)
 
 
 def _routes(

@@ -10,7 +10,8 @@ from typing import assert_never
 
 from apiserver.cluster.namespaces import Namespaces, NamespaceState, NamespaceUnknownError
 from apiserver.fields import FieldError
-from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
+from apiserver.managedfields.kind import with_managed_fields
 from apiserver.managedfields.times import same_but_for_times
 from apiserver.registry.controls import Controls
 from apiserver.registry.fieldvalidation import readable
@@ -20,6 +21,7 @@ from apiserver.registry.tracking import Tracking
 from apiserver.serving.clock import Clock
 from apiserver.wire import status
 from apiserver.wire.admissionreview import Attributes, Operation
+from apiserver.wire.body import WrongTypeError, identified
 from apiserver.wire.metavalidation import (
     metadata_warnings,
     owner_warnings,
@@ -56,19 +58,20 @@ class Admission:
         self._clock = clock
         self._new_uid = new_uid
         self._new_suffix = new_suffix
-        self.tracking = Tracking(strategy, clock=clock)
+        self._tracking = Tracking(strategy, clock=clock)
+        self.large = strategy.large
+
+    async def applied(self, old: JsonObject | None, request: Request) -> JsonObject:
+        """Return what `old` becomes by applying the request's object to it. Raises ApiError 400, 409."""
+        return await self.large.run(
+            request.size_bytes, lambda: self._tracking.applied(old, request)
+        )
 
     async def admit_create(self, namespace: str, request: Request) -> JsonObject:
         """Return the object to create. Raises ApiError 400, 403, 404, 422."""
-        sent = object_at(request.document, "metadata")
-        require_scope(sent, namespace=namespace, name=None)
-        document = readable(request, self._strategy)
-        sent = object_at(document, "metadata")
-        if not request.dry_run and request.origin is Origin.BODY:
-            require_no_resource_version(sent)
-        wiped = wipe_for_create(sent, namespace=namespace)
-        document = self._completed_for_create({**document, "metadata": wiped})
-        document = self.tracking.tracked(None, document, request)
+        sent, document = await self.large.run(
+            request.size_bytes, lambda: self._read_for_create(namespace, request)
+        )
         await self._require_namespace(namespace, sent)
         attributes = self._asked(Operation.CREATE, request, document, None, namespace=namespace)
         admitted = await self._mutated(attributes, request)
@@ -92,10 +95,9 @@ class Admission:
 
     async def admit_update(self, request: Request, old: JsonObject) -> JsonObject:
         """Return what `old` becomes (itself where nothing changes). Raises ApiError 400, 422."""
-        sent = readable(request, self._strategy)
-        is_tracked = request.origin is Origin.APPLY
-        document = self._completed_for_update(sent, old, request, is_tracked=is_tracked)
-        document = self.tracking.tracked(old, document, request)
+        sent, document = await self.large.run(
+            request.size_bytes, lambda: self._read_for_update(request, old)
+        )
         attributes = self._asked(Operation.UPDATE, request, document, old)
         admitted = await self._mutated(attributes, request)
         if admitted is not document:
@@ -103,8 +105,7 @@ class Admission:
         if same_but_for_times(document, old):
             document = old
         else:
-            owners = object_at(sent, "metadata")
-            request.warn(owner_warnings(owners, patched=request.origin is not Origin.BODY))
+            request.warn(owner_warnings(sent, patched=request.origin is not Origin.BODY))
             document = await self._valid_update(document, old, request)
         await self._validated(replace(attributes, document=document), request)
         return document
@@ -131,6 +132,24 @@ class Admission:
         await self._controls.mutate(attributes, request.warn)
         await self._controls.validate(attributes, request.warn)
 
+    def _read_for_create(self, namespace: str, request: Request) -> tuple[JsonObject, JsonObject]:
+        """Return the metadata as the client sent them, and the object with its managers noted."""
+        require_scope(object_at(request.document, "metadata"), namespace=namespace, name=None)
+        document = readable(request, self._strategy)
+        sent = object_at(document, "metadata")
+        if not request.dry_run and request.origin is Origin.BODY:
+            require_no_resource_version(sent)
+        wiped = wipe_for_create(sent, namespace=namespace)
+        document = self._completed_for_create({**document, "metadata": wiped})
+        return sent, self._tracking.tracked(None, document, request)
+
+    def _read_for_update(self, request: Request, old: JsonObject) -> tuple[JsonObject, JsonObject]:
+        """Return the metadata as the client sent them, and the object with its managers noted."""
+        sent = readable(request, self._strategy)
+        is_tracked = request.origin is Origin.APPLY
+        document = self._completed_for_update(sent, old, request, is_tracked=is_tracked)
+        return object_at(sent, "metadata"), self._tracking.tracked(old, document, request)
+
     def _completed_for_create(self, document: JsonObject) -> JsonObject:
         return self._strategy.canonical(self._strategy.prepare_for_create(document))
 
@@ -150,8 +169,7 @@ class Admission:
         document = strategy.prepare_for_status_update(document, old)
         if not is_tracked:
             return document
-        managers: JsonObject = {"managedFields": sent.get("managedFields")}
-        return {**document, "metadata": {**object_at(document, "metadata"), **managers}}
+        return with_managed_fields(document, array_at(sent, "managedFields"))
 
     async def _valid_update(
         self, document: JsonObject, old: JsonObject, request: Request
@@ -201,10 +219,14 @@ class Admission:
         admitted = await self._controls.mutate(attributes, request.warn)
         if admitted is document or admitted is None:
             return document
+        try:
+            admitted = identified(admitted, self._strategy.resource)
+        except WrongTypeError as error:
+            raise status.internal(str(error)) from error
         pruned = prune(admitted, self._strategy.schema)
         if pruned.errors:
             raise status.internal("; ".join(str(each) for each in pruned.errors))
-        return pruned.document
+        return self._tracking.trusted(pruned.document, document, request)
 
     async def _validated(self, attributes: Attributes, request: Request) -> None:
         if request.user is not None:

@@ -7,18 +7,19 @@ from apiserver.fields import FieldError, forbidden
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, integer_at, object_at, text_at
 from apiserver.pcap.compiler import CompilerError, FilterCompiler
 from apiserver.pcap.program import FilterError
+from apiserver.registry.large import LargeWork
 from apiserver.resource import types
 from apiserver.resource.codec import canonical_spec
 from apiserver.resource.filters import CAPTURE_ALL, expression
 from apiserver.resource.schema import kind_schema
 from apiserver.resource.status import status_state
 from apiserver.resource.types import Filter, NamedPort, Spec
-from apiserver.resource.validation import name_problems, name_warnings, validate_spec
+from apiserver.resource.validation import name_problems, name_warnings, size_errors, validate_spec
 from apiserver.wire.ages import age
 from apiserver.wire.body import cannot_be_handled
 from apiserver.wire.metaschema import OBJECT_META
 from apiserver.wire.resources import Resource, Subresource
-from apiserver.wire.status import internal
+from apiserver.wire.status import internal, invalid
 from apiserver.wire.structure import structural_errors
 from apiserver.wire.table import Column
 
@@ -59,6 +60,7 @@ class PacketCaptureStrategy:
 
     def __init__(self, compiler: FilterCompiler) -> None:
         self._compiler = compiler
+        self._large = LargeWork()
         self._schema = kind_schema(OBJECT_META)
 
     @property
@@ -70,6 +72,11 @@ class PacketCaptureStrategy:
     def schema(self) -> JsonObject:
         """The structural schema of the kind, metadata included."""
         return self._schema
+
+    @property
+    def large(self) -> LargeWork:
+        """Where work on its large objects is done."""
+        return self._large
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -99,7 +106,14 @@ class PacketCaptureStrategy:
         return name_problems(name)
 
     def canonical(self, document: JsonObject) -> JsonObject:
-        """Return the object as it is stored. Raises ApiError 400 naming every unreadable value."""
+        """Return the object as it is stored. Raises ApiError 400 naming every unreadable value.
+
+        Raises ApiError 422 for what is too large to be read at all.
+        """
+        errors = size_errors(object_at(document, "spec"))
+        if errors:
+            name = text_at(object_at(document, "metadata"), "name")
+            raise invalid(self.resource.kind, self.resource.group, name, errors)
         spec, errors = canonical_spec(object_at(document, "spec"))
         if errors:
             raise cannot_be_handled(self.resource, "; ".join(str(each) for each in errors))
@@ -137,7 +151,8 @@ class PacketCaptureStrategy:
         old_spec = object_at(old, "spec") if old is not None else None
         if spec == old_spec:
             return []
-        decoded, errors = validate_spec(spec, old_spec)
+        size = len(text_at(spec, "selector"))
+        decoded, errors = await self._large.run(size, lambda: validate_spec(spec, old_spec))
         if decoded is not None and not errors:
             errors = await self._filter_errors(decoded)
         return errors

@@ -17,6 +17,7 @@ from apiserver.wire.continuetokens import (
 )
 from apiserver.wire.options import ListOptions, VersionMatch
 from apiserver.wire.resources import Resource
+from apiserver.wire.selection import Selection
 
 # How long a client waits for a version that is not there yet (apiserver-protocol 4.2).
 REACH_SECONDS = 3.0
@@ -24,6 +25,9 @@ REACH_SECONDS = 3.0
 # Objects that are read at a time to find those that a selector wants: a compromise between reading
 # too much for a small limit and asking too often where few are selected.
 _SELECTED_AT_LEAST = 500
+
+# Objects that are held against a selector before others get their turn.
+_SELECTED_AT_A_TIME = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +45,13 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """From where on to read, of which version (None: the present)."""
+    """From where on to read, of which version (None: the present).
+
+    All that can be selected is `within`, which is `prefix` or a part of it.
+    """
 
     prefix: str
+    within: str
     at: Revision | None = None
     start: str = ""
 
@@ -93,7 +101,7 @@ class Reader:
     async def list(self, namespace: str, options: ListOptions) -> Page:
         """Return the selected objects, as many as wanted. Raises ApiError 400, 410, 504."""
         with store_errors(self._resource, "list"):
-            place = await self._place(self.prefix(namespace), options)
+            place = await self._place(namespace, options)
             # Any version will do for 0, and then Kubernetes answers with all there is.
             limit = 0 if options.resource_version == 0 else options.limit
             try:
@@ -104,7 +112,8 @@ class Reader:
                 onward = encode_continue(ContinueToken(INCONSISTENT, place.start), place.prefix)
                 raise status.expired(status.CONTINUE_TOO_OLD, continue_token=onward) from error
 
-    async def _place(self, prefix: str, options: ListOptions) -> _Place:
+    async def _place(self, namespace: str, options: ListOptions) -> _Place:
+        prefix, within = self.prefix(namespace), self._within(namespace, options.selection)
         if options.continue_token:
             token = decode_continue(options.continue_token, prefix)
             if options.resource_version:
@@ -112,14 +121,22 @@ class Reader:
                     "specifying resource version is not allowed when using continue"
                 )
             at = None if token.revision == INCONSISTENT else Revision(token.revision)
-            return _Place(prefix, at, token.start)
+            return _Place(prefix, within, at, token.start)
         version = options.resource_version
         if not version:
-            return _Place(prefix)
+            return _Place(prefix, within)
         await self._reach(version)
         # A version with a limit and no match has always meant exactly that one.
         exactly = options.match is VersionMatch.EXACT or (options.match is None and options.limit)
-        return _Place(prefix, Revision(version) if exactly else None)
+        return _Place(prefix, within, Revision(version) if exactly else None)
+
+    def _within(self, namespace: str, selection: Selection) -> str:
+        """Return what the keys of all that can be selected begin with."""
+        name = selection.fields.exact_name
+        if not (namespace and name) or "/" in name:
+            return self.prefix(namespace)
+        # Who waits for one object, as `kubectl wait` does, does not pay for all of them.
+        return self.keys.key(namespace, name)
 
     async def _page(self, place: _Place, options: ListOptions, limit: int) -> Page:
         """Read on until enough objects are found that the selection wants, or there are no more."""
@@ -128,11 +145,14 @@ class Reader:
         chosen: list[Stored] = []
         while True:
             found = await self._store.list(
-                place.prefix, at=place.at, start=place.start, limit=size
+                place.within, at=place.at, start=place.start, limit=size
             )
             following = len(found.items) + found.remaining
-            for each in found.items:
+            for position, each in enumerate(found.items):
                 following -= 1
+                if not everything and position % _SELECTED_AT_A_TIME == 0:
+                    # A selector may have thousands of requirements.
+                    await asyncio.sleep(0)
                 if not everything and not self._is_selected(each, options):
                     continue
                 chosen.append(each)

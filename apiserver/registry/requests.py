@@ -34,12 +34,13 @@ class Request:
     """What a client wants an object to be.
 
     `user` is its UserInfo (authentication/v1); None where the server itself writes, which needs
-    nobody's leave.
+    nobody's leave. `size_bytes` is how much text it took to say so.
     """
 
     decoded: Decoded
     options: WriteOptions
     subresource: str = ""
+    size_bytes: int = 0
     origin: Origin = Origin.BODY
     user: JsonObject | None = None
     warn: Warn = unheard

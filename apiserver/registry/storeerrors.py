@@ -7,6 +7,7 @@ from apiserver.storage.interface import (
     CompactedError,
     FutureRevisionError,
     StoreUnavailableError,
+    WatchOverrunError,
 )
 from apiserver.wire import status
 from apiserver.wire.resources import Resource
@@ -17,7 +18,7 @@ def store_errors(resource: Resource, verb: str) -> Iterator[None]:
     """Turn what a client cannot act on differently into the Status that makes it try again."""
     try:
         yield
-    except StoreUnavailableError as error:
+    except (StoreUnavailableError, WatchOverrunError) as error:
         raise status.server_timeout(resource, verb, retry_after_seconds=1) from error
     except CompactedError as error:
         raise status.expired(status.LIST_TOO_OLD) from error

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from apiserver.fields import FieldError
 from apiserver.jsontypes import JsonObject, JsonValue
+from apiserver.registry.large import LargeWork
 from apiserver.wire.resources import Resource
 from apiserver.wire.table import Column
 
@@ -20,6 +21,10 @@ class Strategy(Protocol):
     @property
     def schema(self) -> JsonObject:
         """The structural schema of the kind, metadata included."""
+
+    @property
+    def large(self) -> LargeWork:
+        """Where work on its large objects is done."""
 
     @property
     def columns(self) -> tuple[Column, ...]:

@@ -1,13 +1,20 @@
 """Who has set which field: `metadata.managedFields` of every write, and server-side apply."""
 
-from apiserver.jsontypes import JsonObject
-from apiserver.managedfields.errors import ConflictError, ManagedFieldsError
+from apiserver.jsontypes import JsonObject, object_at
+from apiserver.managedfields.entries import parse_entries
+from apiserver.managedfields.errors import ConflictError, ManagedFieldsError, UntrackableError
 from apiserver.managedfields.fieldmanager import FieldManager
+from apiserver.managedfields.kind import managed_fields, with_managed_fields
 from apiserver.registry.fieldvalidation import heed_duplicates
 from apiserver.registry.requests import Origin, Request
 from apiserver.registry.strategy import Strategy
 from apiserver.serving.clock import Clock
 from apiserver.wire import status
+
+_SPOILED = (
+    ".metadata.managedFields was in an invalid state after admission; this could be caused by an "
+    "outdated mutating admission controller; please fix your requests"
+)
 
 
 class Tracking:
@@ -32,6 +39,18 @@ class Tracking:
             subresource=request.subresource,
             now=self._clock(),
         )
+
+    def trusted(self, new: JsonObject, before: JsonObject, request: Request) -> JsonObject:
+        """Return an object as others have changed it, with its managers from before if those cannot be read.
+
+        The client is warned of that, as by kube-apiserver (apiserver-protocol 7.2).
+        """
+        try:
+            parse_entries(object_at(new, "metadata").get("managedFields"))
+        except UntrackableError as error:
+            request.warn([f"{_SPOILED}: {error}"])
+            return with_managed_fields(new, managed_fields(before))
+        return new
 
     def applied(self, old: JsonObject | None, request: Request) -> JsonObject:
         """Return what `old` becomes by applying the request's object to it.

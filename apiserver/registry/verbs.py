@@ -4,9 +4,11 @@ The order of checks is that of apiserver-protocol 4.1 and 13.2. A write that ano
 begins anew with what that left, unless the client has said which version it wants to change.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from http import HTTPStatus
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from weakref import WeakValueDictionary
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.registry.admission import Admission
@@ -29,6 +31,12 @@ _NAME_TRIES = 8
 # Tries of a read-modify-write before a client is told of the conflict. A patch without a version
 # is the client's wish whatever the object has become, so it is tried for as long as others win.
 _UPDATE_TRIES = 100
+
+# Races that a writer loses before it queues with the others that have lost.
+_RACES = 3
+
+# etcd's bound on a value, which holds whatever the store: an object fits all of them or none.
+MAX_STORED_BYTES = 3 << 19
 
 Change = Callable[[JsonObject], Awaitable[Request]]
 
@@ -58,9 +66,11 @@ class Registry:
         self.strategy = strategy
         self.documents = Documents(strategy.resource)
         self.reader = Reader(store, strategy.resource, self.documents)
+        self.large = admission.large
         self._store = store
         self._admission = admission
         self._clock = clock
+        self._queues: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
     @property
     def resource(self) -> Resource:
@@ -94,9 +104,11 @@ class Registry:
                 await self._require_absent(namespace, name)
                 return Written(document, is_new=True)
             try:
+                value = self.documents.encode(document)
+                _require_room(value)
                 with store_errors(self.resource, "create"):
                     revision = await self._store.create(
-                        self.reader.keys.key(namespace, name), self.documents.encode(document)
+                        self.reader.keys.key(namespace, name), value
                     )
             except KeyExistsError as error:
                 if text_at(object_at(request.document, "metadata"), "name"):
@@ -149,13 +161,13 @@ class Registry:
         require_scope({"name": name, **config}, namespace=namespace, name=name)
 
         async def applied(old: JsonObject) -> Request:
-            return _applied(request, self._admission.tracking.applied(old, request))
+            return _applied(request, await self._admission.applied(old, request))
 
         for _ in range(_UPDATE_TRIES):
             try:
                 return await self.patch(namespace, name, applied)
-            except status.ApiError as error:
-                if request.subresource or error.code != HTTPStatus.NOT_FOUND:
+            except status.MissingError:
+                if request.subresource:
                     raise
             await may_create()
             try:
@@ -175,7 +187,7 @@ class Registry:
                 "was found"
             )
             raise status.conflict(self.resource, name, why)
-        document = self._admission.tracking.applied(None, request)
+        document = await self._admission.applied(None, request)
         return await self.create(namespace, _applied(request, document))
 
     async def delete(self, namespace: str, name: str, request: DeleteRequest) -> Deleted:
@@ -192,11 +204,9 @@ class Registry:
         page = await self.reader.list(namespace, options)
         for stored in page.items:
             within, name = self.reader.keys.parse(stored.key)
-            try:
+            # Others may have deleted it since.
+            with suppress(status.MissingError):
                 await self._delete(within, name, request, named=False)
-            except status.ApiError as error:
-                if error.code != HTTPStatus.NOT_FOUND:
-                    raise
         return page
 
     async def _delete(
@@ -223,25 +233,48 @@ class Registry:
         raise status.modified(self.resource, name)
 
     async def _write(self, namespace: str, name: str, change: Change, *, tries: int) -> Written:
-        for _ in range(tries):
-            stored = await self.reader.get(namespace, name)
-            old = self.documents.decode(stored)
-            request = await change(old)
-            document = await self._admission.admit_update(request, old)
-            if document == old or request.dry_run:
-                return Written(document)
-            finished = deletion.is_finished(object_at(document, "metadata"))
-            try:
-                written = await self._replace(stored, None if finished else document)
-            except RevisionConflictError as error:
-                if error.current is None:
-                    raise status.not_found(self.resource, name) from error
-                continue
-            return Written(written or document)
+        async with AsyncExitStack() as stack:
+            for tried in range(tries):
+                if tried == _RACES:
+                    # Who has lost so often waits for the others who have: else all of them would be
+                    # decided about anew whenever one has written.
+                    await stack.enter_async_context(self._queue(namespace, name))
+                try:
+                    return await self._write_once(namespace, name, change)
+                except RevisionConflictError as error:
+                    if error.current is None:
+                        raise status.not_found(self.resource, name) from error
         raise status.modified(self.resource, name)
 
-    async def _replace(self, stored: Stored, document: JsonObject | None) -> JsonObject | None:
-        """Write `document` over what was read, or delete it (None). Raises RevisionConflictError."""
+    async def _write_once(self, namespace: str, name: str, change: Change) -> Written:
+        """Change the object as it is now. Raises RevisionConflictError where that was overtaken."""
+        stored = await self.reader.get(namespace, name)
+        old = self.documents.decode(stored)
+        request = await change(old)
+        # An object that is large is slow to change, however small the change.
+        request = replace(request, size_bytes=max(request.size_bytes, len(stored.value)))
+        document = await self._admission.admit_update(request, old)
+        if document == old or request.dry_run:
+            return Written(document)
+        if deletion.is_finished(object_at(document, "metadata")):
+            await self._replace(stored, None)
+            return Written(document)
+        bounded = request.user is not None
+        written = await self._replace(stored, document, bounded=bounded)
+        return Written(written or document)
+
+    def _queue(self, namespace: str, name: str) -> asyncio.Lock:
+        """Return the lock of those who keep losing races for one object; it goes with the last of them."""
+        return self._queues.setdefault((namespace, name), asyncio.Lock())
+
+    async def _replace(
+        self, stored: Stored, document: JsonObject | None, *, bounded: bool = False
+    ) -> JsonObject | None:
+        """Write `document` over what was read, or delete it (None). Raises RevisionConflictError.
+
+        Raises ApiError 413 where it is `bounded` and grows beyond that. Nothing else is: what marks an
+        object as terminating, or tells its status, must not fail because the object is large already.
+        """
         with store_errors(self.resource, "update" if document else "delete"):
             if document is None:
                 await self._store.delete(stored.key, expected=stored.revision)
@@ -249,6 +282,8 @@ class Registry:
             value = self.documents.encode(document)
             if value == stored.value:
                 return self.documents.with_revision(document, stored.revision)
+            if bounded and len(value) > len(stored.value):
+                _require_room(value)
             revision = await self._store.update(stored.key, value, expected=stored.revision)
             return self.documents.with_revision(document, revision)
 
@@ -264,12 +299,18 @@ class Registry:
         )
 
 
+def _require_room(value: bytes) -> None:
+    if len(value) > MAX_STORED_BYTES:
+        raise status.too_large(MAX_STORED_BYTES)
+
+
 def _applied(request: Request, document: JsonObject) -> Request:
     """Return the request for what an apply has made."""
     return Request(
         Decoded(document),
         request.options,
         subresource=request.subresource,
+        size_bytes=request.size_bytes,
         origin=Origin.APPLY,
         user=request.user,
         warn=request.warn,

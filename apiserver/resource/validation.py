@@ -5,7 +5,7 @@ Sources: calico-semantics 3 and 4, DESIGN 3 (names, ports, times) and 9.6 (caps)
 
 import re
 
-from apiserver.fields import FieldError, forbidden, invalid, too_many
+from apiserver.fields import FieldError, forbidden, invalid, too_long, too_many
 from apiserver.jsontypes import JsonObject, array_at, text_at
 from apiserver.resource.codec import UndecodableError, decode_spec
 from apiserver.resource.filters import MAX_PORT_TERMS, MAX_RULES
@@ -13,6 +13,9 @@ from apiserver.resource.ports import supports_ports
 from apiserver.resource.types import Spec
 
 MAX_NAME_LENGTH = 253
+
+# Room for 10,000 operands; to parse so much takes half a second.
+MAX_SELECTOR_BYTES = 256 << 10
 
 # What Calico's documentation promises (DESIGN 3); stricter Kubernetes rules only earn a warning.
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
@@ -48,7 +51,7 @@ def validate_spec(
 
     `old` is the spec before, None on create: its times are not held against a change of others.
     """
-    errors = _too_large(spec)
+    errors = size_errors(spec)
     if errors:
         return None, errors
     try:
@@ -59,7 +62,10 @@ def validate_spec(
     return decoded, errors
 
 
-def _too_large(spec: JsonObject) -> list[FieldError]:
+def size_errors(spec: JsonObject) -> list[FieldError]:
+    """Return what is too large to be looked at any closer (ours, but for libpcap's own limits)."""
+    if len(text_at(spec, "selector").encode()) > MAX_SELECTOR_BYTES:
+        return [too_long("spec.selector", MAX_SELECTOR_BYTES)]
     rules = array_at(spec, "filters")
     if len(rules) > MAX_RULES:
         return [too_many("spec.filters", len(rules), MAX_RULES)]

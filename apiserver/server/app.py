@@ -9,6 +9,7 @@ import asyncio
 import logging
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from uuid import uuid4
 
 from aiohttp import web
@@ -123,7 +124,9 @@ class Door:
     async def prepare(self, request: web.Request, response: web.StreamResponse) -> None:
         """Add what every response has, also one that is sent while it is made."""
         request[_BEGUN] = response
-        response.headers["Audit-Id"] = request[_AUDIT_ID]
+        if _AUDIT_ID in request:
+            # What is no request to this door, aiohttp answers by itself.
+            response.headers["Audit-Id"] = request[_AUDIT_ID]
         # Which versions of what run here is nobody's business.
         response.headers.pop("Server", None)
         if self._ending.announced.is_set():
@@ -137,6 +140,9 @@ class Door:
             return await self._answer(asked)
         except ApiError as error:
             failure = error
+            if error.code == HTTPStatus.INTERNAL_SERVER_ERROR:
+                extra = {"path": request.path, "audit_id": request[_AUDIT_ID], "error": str(error)}
+                log.warning("request cannot be served", extra=extra)
         except Exception as error:
             failure = ApiError(500, "InternalError", _PANIC)
             if _BEGUN not in request or not isinstance(error, ConnectionError):

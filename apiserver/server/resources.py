@@ -22,6 +22,7 @@ from apiserver.wire.applyconfig import read_apply
 from apiserver.wire.body import Decoded, DecodeError, decode, decode_object
 from apiserver.wire.deleteoptions import DeleteOptions, parse_delete_options
 from apiserver.wire.negotiation import (
+    BodyMedia,
     Form,
     PatchType,
     Representation,
@@ -79,9 +80,9 @@ class ResourceHandlers:
         media = body_media(call.http.headers.get("Content-Type"))
         body = await call.body()
         options = parse_create_options(call.query, call.user_agent)
-        decoded = decode_object(body, media, self._registry.resource)
+        decoded = await self._decoded(body, media)
         create = partial(self._registry.create, call.info.namespace)
-        return await self._write(wanted, create, self._request(call, decoded, options))
+        return await self._write(wanted, create, self._request(call, decoded, options, body))
 
     async def update(self, call: Call) -> web.Response:
         """PUT an object, or its status."""
@@ -89,9 +90,9 @@ class ResourceHandlers:
         body = await call.body()
         options = parse_update_options(call.query, call.user_agent)
         media = body_media(call.http.headers.get("Content-Type"))
-        decoded = decode_object(body, media, self._registry.resource)
+        decoded = await self._decoded(body, media)
         update = partial(self._registry.update, call.info.namespace, call.info.name)
-        return await self._write(wanted, update, self._request(call, decoded, options))
+        return await self._write(wanted, update, self._request(call, decoded, options, body))
 
     async def patch(self, call: Call) -> web.Response:
         """PATCH an object, or its status."""
@@ -101,20 +102,23 @@ class ResourceHandlers:
         options = parse_patch_options(call.query, call.user_agent, kind)
         if kind is PatchType.APPLY:
             return await self._apply(call, wanted, body, options)
-        schema = self._registry.strategy.schema
-        patch: Patch | None = None
+        schema, large = self._registry.strategy.schema, self._registry.large
+        read: list[Patch] = []
 
         async def write(request: Request) -> Written:
             async def change(old: JsonObject) -> Request:
-                nonlocal patch
                 # Not before there is an object: a patch of none is not even read (13.2).
-                patch = patch or read_patch(body, kind)
-                decoded = Decoded(patch.applied_to(old, schema), patch.strict_errors)
-                return replace(request, decoded=decoded, origin=Origin.PATCH)
+                if not read:
+                    read.append(await large.run(len(body), lambda: read_patch(body, kind)))
+                patch = read[0]
+                changed = await large.run(len(body), lambda: patch.applied_to(old, schema))
+                return replace(
+                    request, decoded=Decoded(changed, patch.strict_errors), origin=Origin.PATCH
+                )
 
             return await self._registry.patch(call.info.namespace, call.info.name, change)
 
-        return await self._write(wanted, write, self._request(call, Decoded({}), options))
+        return await self._write(wanted, write, self._request(call, Decoded({}), options, body))
 
     async def delete(self, call: Call) -> web.Response:
         """DELETE an object: a Status where it is gone, the object where finalizers keep it."""
@@ -152,7 +156,8 @@ class ResourceHandlers:
     async def _apply(
         self, call: Call, wanted: _Wanted, body: bytes, options: WriteOptions
     ) -> web.Response:
-        decoded = read_apply(body, self._registry.resource)
+        resource = self._registry.resource
+        decoded = await self._registry.large.run(len(body), lambda: read_apply(body, resource))
 
         async def write(request: Request) -> Written:
             return await self._registry.apply(
@@ -164,7 +169,7 @@ class ResourceHandlers:
                 ),
             )
 
-        return await self._write(wanted, write, self._request(call, decoded, options))
+        return await self._write(wanted, write, self._request(call, decoded, options, body))
 
     async def _write(
         self,
@@ -189,10 +194,20 @@ class ResourceHandlers:
                 raise status.bad_request(str(error)) from error
         return parse_delete_options(call.query, document, self._registry.resource)
 
+    async def _decoded(self, body: bytes, media: BodyMedia) -> Decoded:
+        resource = self._registry.resource
+        return await self._registry.large.run(
+            len(body), lambda: decode_object(body, media, resource)
+        )
+
     @staticmethod
-    def _request(call: Call, decoded: Decoded, options: WriteOptions) -> Request:
+    def _request(call: Call, decoded: Decoded, options: WriteOptions, body: bytes) -> Request:
         return Request(
-            decoded, options, subresource=call.info.subresource, user=call.user.to_json()
+            decoded,
+            options,
+            subresource=call.info.subresource,
+            size_bytes=len(body),
+            user=call.user.to_json(),
         )
 
     @staticmethod

@@ -10,12 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from apiserver.jsontypes import JsonArray, JsonObject, JsonValue
 
 # Longer digits cannot be a 64-bit number, and int() of very long ones is slow, or refused.
 _MAX_DIGITS = 20
 MAX_REPORTED_DUPLICATES = 100
+# Paths are as long as their keys: no more is reported once the texts have so many characters together.
+_MAX_REPORTED_LENGTH = 1 << 16
 _ESCAPE = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
     r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})|\\.",
@@ -35,6 +38,11 @@ _PLACES = {
     "Invalid \\escape": "in string escape code",
     "Invalid \\uXXXX escape": "in \\u hexadecimal character escape",
 }
+
+
+# Where a value stands: the place of what it is in (None: nothing), and its key or index there. A text
+# for each value would take the square of the body's size.
+_Place: TypeAlias = "tuple[_Place, str | int] | None"
 
 
 class JsonTextError(ValueError):
@@ -86,14 +94,18 @@ class _Reader:
         if not self._repeated:
             return []
         found: list[str] = []
+        room = _MAX_REPORTED_LENGTH
         # Depth first, in the order of the text: what is pushed last is looked at next.
-        ahead: list[tuple[str, JsonValue]] = [("", value)]
-        while ahead and len(found) < MAX_REPORTED_DUPLICATES:
-            path, each = ahead.pop()
+        ahead: list[tuple[_Place, JsonValue]] = [(None, value)]
+        while ahead and len(found) < MAX_REPORTED_DUPLICATES and room > 0:
+            place, each = ahead.pop()
             _, keys = self._repeated.get(id(each), ({}, []))
-            found += [f'duplicate field "{_member(path, key)}"' for key in keys]
-            ahead += reversed(_children(path, each))
-        return found[:MAX_REPORTED_DUPLICATES]
+            for key in keys[: MAX_REPORTED_DUPLICATES - len(found)]:
+                if room > 0:
+                    found.append(f'duplicate field "{_path((place, key))}"')
+                    room -= len(found[-1])
+            ahead += reversed(_children(place, each))
+        return found
 
 
 def json_type(value: JsonValue) -> str:
@@ -114,18 +126,23 @@ def _described(error: json.JSONDecodeError) -> str:
     return f"invalid character {shown} {where or 'in the text'}"
 
 
-def _children(path: str, value: JsonValue) -> list[tuple[str, JsonValue]]:
+def _children(place: _Place, value: JsonValue) -> list[tuple[_Place, JsonValue]]:
     match value:
         case dict():
-            return [(_member(path, key), each) for key, each in value.items()]
+            return [((place, key), each) for key, each in value.items()]
         case list():
-            return [(f"{path}[{index}]", each) for index, each in enumerate(value)]
+            return [((place, index), each) for index, each in enumerate(value)]
         case _:
             return []
 
 
-def _member(path: str, key: str) -> str:
-    return f"{path}.{key}" if path else key
+def _path(place: _Place) -> str:
+    """Return a place as people read it: `a.b[0].c`."""
+    steps: list[str] = []
+    while place is not None:
+        place, step = place
+        steps.append(f".{step}" if isinstance(step, str) else f"[{step}]")
+    return "".join(reversed(steps)).removeprefix(".")
 
 
 def depth(value: JsonValue) -> int:

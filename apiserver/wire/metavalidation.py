@@ -1,9 +1,10 @@
-"""Rules for `metadata` (apimachinery, api/validation/objectmeta.go), all errors at once.
+"""Rules for `metadata` (apimachinery, api/validation/objectmeta.go), all errors at once: the first 100.
 
 What a name may be differs between resources, so that rule is an argument.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import TypeAlias
 
 import orjson
@@ -35,7 +36,8 @@ _IMMUTABLE = ("name", "namespace", "uid", "deletionTimestamp", "deletionGracePer
 
 def validate_metadata(metadata: JsonObject, name_problems: NameProblems) -> list[FieldError]:
     """Return all that is wrong with the metadata of a new object, once it is prepared."""
-    return [*_name_errors(metadata, name_problems), *_content_errors(metadata)]
+    errors = chain(_name_errors(metadata, name_problems), _content_errors(metadata))
+    return list(islice(errors, fields.MAX_ERRORS))
 
 
 def validate_metadata_update(

@@ -20,6 +20,8 @@ from apiserver.wire.status import (
 META_GROUP = "meta.k8s.io"
 _META_VERSIONS = frozenset({"v1", "v1beta1"})
 _AGGREGATED_DISCOVERY = {"g": "apidiscovery.k8s.io", "v": "v2", "as": "APIGroupDiscoveryList"}
+# No client has more alternatives; reading a header of a megabyte would take seconds.
+_MAX_CLAUSES = 100
 _BROWSERS = ("curl", "Wget", "Mozilla/5.0")
 
 
@@ -189,8 +191,8 @@ def patch_type(content_type: str | None, supported: Sequence[PatchType]) -> Patc
 
 def _clauses(accept: str | None) -> list[_Clause]:
     """Return the clauses, best first. No header, or an empty one, accepts everything."""
-    parts = (accept or "").strip() or "*/*"
-    clauses = [_clause(part) for part in parts.split(",") if part.strip()]
+    parts = ((accept or "").strip() or "*/*").split(",", _MAX_CLAUSES)[:_MAX_CLAUSES]
+    clauses = [_clause(part) for part in parts if part.strip()]
     return sorted(clauses, key=lambda each: (-each.quality, each.breadth))
 
 

@@ -9,10 +9,10 @@ validation. Recursion is as deep as the schema.
 import re
 from dataclasses import dataclass, field
 
-from apiserver.fields import FieldError, type_invalid
+from apiserver.fields import MAX_ERRORS, FieldError, type_invalid
 from apiserver.jsontypes import JsonArray, JsonObject, JsonValue, object_at
 
-_INT64 = range(-(1 << 63), 1 << 63)
+_INT64_BOUND = 1 << 63
 
 # RFC 3339 as Go reads it: capital T, and Z or an offset.
 _TIME = re.compile(
@@ -29,7 +29,8 @@ MAX_UNKNOWN_FIELDS = 100
 class Pruned:
     """The document with only what its schema knows, and what was found on the way.
 
-    `unknown` are messages, `unknown field "spec.x"`, in the order of the document; at most 100.
+    `unknown` are messages, `unknown field "spec.x"`, in the order of the document; at most 100. So are
+    there errors.
     """
 
     document: JsonObject
@@ -65,7 +66,7 @@ class _Walk:
         expected = "integer,string" if _is_int_or_string(schema) else str(kind)
         actual = _type_of(value)
         why = f'{path} in body must be of type {expected}: "{actual}"'
-        self.errors.append(type_invalid(path, actual, why))
+        self._note_error(path, actual, why)
         return None
 
     def object(self, document: JsonObject, schema: JsonObject, path: str) -> JsonObject:
@@ -108,6 +109,10 @@ class _Walk:
     def _check_time(self, value: str, path: str) -> None:
         if not _TIME.fullmatch(value):
             why = "must be an RFC 3339 time, such as 2026-01-02T15:04:05Z"
+            self._note_error(path, value, why)
+
+    def _note_error(self, path: str, value: str, why: str) -> None:
+        if len(self.errors) < MAX_ERRORS:
             self.errors.append(type_invalid(path, value, why))
 
     def _note_unknown(self, path: str) -> None:
@@ -147,13 +152,16 @@ def _is_scalar(value: JsonValue, schema: JsonObject) -> bool:
         case "number":
             return actual in {"integer", "number"}
         case "integer":
-            return (isinstance(value, float) and value.is_integer()) or (
-                isinstance(value, int) and actual == "integer" and value in _INT64
-            )
+            return isinstance(value, int | float) and actual != "boolean" and _is_int64(value)
         case "string" | "boolean" as scalar:
             return actual == scalar
         case _:
             return False
+
+
+def _is_int64(value: float) -> bool:
+    # Large floats are all whole, and yet not all of them could be stored.
+    return -_INT64_BOUND <= value < _INT64_BOUND and value == int(value)
 
 
 def _type_of(value: JsonValue) -> str:

@@ -143,10 +143,14 @@ def namespace_terminating(resource: Resource, name: str, namespace: str) -> ApiE
     return forbidden(resource, name, why, (cause,))
 
 
-def not_found(resource: Resource, name: str) -> ApiError:
+class MissingError(ApiError):
+    """The 404 about an object that the store does not have; webhooks may say 404 to what they like."""
+
+
+def not_found(resource: Resource, name: str) -> MissingError:
     """Say that there is no such object."""
     message = f"{_quoted(resource, name)} not found"
-    return ApiError(HTTPStatus.NOT_FOUND, "NotFound", message, details=_about(resource, name))
+    return MissingError(HTTPStatus.NOT_FOUND, "NotFound", message, details=_about(resource, name))
 
 
 def namespace_not_found(namespace: str) -> ApiError:

@@ -107,7 +107,8 @@ def _write_options(
 def _field_manager_errors(manager: str) -> list[FieldError]:
     errors = []
     if len(manager.encode(errors="replace")) > MAX_FIELD_MANAGER_BYTES:
-        errors.append(fields.too_long("fieldManager", MAX_FIELD_MANAGER_BYTES))
+        # Each of its characters could be one more fault, and each of these shows all of the name.
+        return [fields.too_long("fieldManager", MAX_FIELD_MANAGER_BYTES)]
     position = 0
     for character in manager:
         if not character.isprintable():

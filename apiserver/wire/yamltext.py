@@ -5,6 +5,7 @@ reported; merge keys (`<<`) work. The text is read as a flat sequence of events,
 depth, and what aliases expand to.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -19,8 +20,13 @@ from apiserver.wire.yamlscalars import YamlError, scalar_value
 # Nodes with all aliases written out: more than any manifest has, too few for a "billion laughs" or to
 # keep an event loop busy (some 0.2 s).
 MAX_NODES = 100_000
+# Characters that aliases may add, as many as a body may have: one long text repeated is few nodes.
+MAX_ALIASED_LENGTH = 3 << 20
 MAX_REPORTED_DUPLICATES = 100
+# libyaml compares each directive with all those before it: 100,000 of them, in 3 MiB, take 13 s.
+MAX_DIRECTIVES = 100
 
+_DIRECTIVE = re.compile("[\r\n\x85\u2028\u2029]%")
 _UTF8_PROBLEMS = {
     "invalid start byte": "invalid leading UTF-8 octet",
     "invalid continuation byte": "invalid trailing UTF-8 octet",
@@ -30,11 +36,12 @@ _UTF8_PROBLEMS = {
 
 @dataclass(frozen=True, slots=True)
 class _Node:
-    """A value, and how many nodes it has and how deep it is with its aliases written out."""
+    """A value, and what it has with its aliases written out: nodes, levels, characters in scalars."""
 
     value: JsonValue
     size: int = 1
     height: int = 0
+    length: int = 0
 
 
 def parse_yaml(data: bytes, *, max_depth: int) -> tuple[JsonValue, tuple[str, ...]]:
@@ -44,6 +51,8 @@ def parse_yaml(data: bytes, *, max_depth: int) -> tuple[JsonValue, tuple[str, ..
     """
     try:
         text = data.decode()
+        if sum(1 for _ in _DIRECTIVE.finditer(text)) > MAX_DIRECTIVES:
+            raise YamlError("document has too many directives")
         composer = _Composer(_first_document(text), max_depth)
         return composer.document(), tuple(composer.duplicates)
     except UnicodeDecodeError as error:
@@ -82,11 +91,16 @@ class _Extent:
 
     size: int = 1
     height: int = 1
+    length: int = 0
 
     def with_inner(self, node: _Node) -> JsonValue:
         self.size += node.size
         self.height = max(self.height, 1 + node.height)
+        self.length += node.length
         return node.value
+
+    def node(self, value: JsonValue) -> _Node:
+        return _Node(value, self.size, self.height, self.length)
 
 
 @dataclass(slots=True)
@@ -98,6 +112,7 @@ class _Composer:
     duplicates: list[str] = field(default_factory=list)
     _anchors: dict[str, _Node] = field(default_factory=dict)
     _nodes: int = 0
+    _aliased_length: int = 0
     _depth: int = 0
 
     def document(self) -> JsonValue:
@@ -109,7 +124,7 @@ class _Composer:
             return self._aliased_node(event)
         self._count(1, "document has too many nodes")
         if isinstance(event, ev.ScalarEvent):
-            node = _Node(scalar_value(event))
+            node = _Node(scalar_value(event), length=len(event.value))
         else:
             node = self._collection(event)
         if isinstance(event, ev.NodeEvent) and event.anchor is not None:
@@ -122,6 +137,9 @@ class _Composer:
         if node is None:
             raise YamlError(f"unknown anchor '{event.anchor}' referenced")
         self._count(node.size, "document contains excessive aliasing")
+        self._aliased_length += node.length
+        if self._aliased_length > MAX_ALIASED_LENGTH:
+            raise YamlError("document contains excessive aliasing")
         self._require_depth(self._depth + node.height)
         return node
 
@@ -148,7 +166,7 @@ class _Composer:
             if isinstance(event, ev.SequenceEndEvent):
                 break
             items.append(extent.with_inner(self._node(event)))
-        return _Node(items, extent.size, extent.height)
+        return extent.node(items)
 
     def _mapping(self) -> _Node:
         members: JsonObject = {}
@@ -157,7 +175,7 @@ class _Composer:
         for event in self.events:
             if isinstance(event, ev.MappingEndEvent):
                 break
-            key = None if _is_merge(event) else self._key(event)
+            key = None if _is_merge(event) else self._key(event, extent)
             value = extent.with_inner(self._node(next(self.events)))
             if key is None:
                 _merge(merged, value)
@@ -165,10 +183,12 @@ class _Composer:
             if key in members and len(self.duplicates) < MAX_REPORTED_DUPLICATES:
                 self.duplicates.append(f'{_line(event)}: key "{key}" already set in map')
             members[key] = value
-        return _Node({**merged, **members}, extent.size, extent.height)
+        return extent.node({**merged, **members})
 
-    def _key(self, event: ev.Event) -> str:
-        key = self._node(event).value
+    def _key(self, event: ev.Event, extent: _Extent) -> str:
+        node = self._node(event)
+        extent.length += node.length
+        key = node.value
         match key:
             case str():
                 return key

@@ -28,3 +28,19 @@ def test_texts_are_quoted_as_go_quotes_them(text, shown):
 )
 def test_other_values_are_shown_as_json(value, shown):
     assert fields.invalid("a", value, "why").message == f"Invalid value: {shown}: why"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        pytest.param("x" * 100_000, id="a text"),
+        pytest.param(["x"] * 100_000, id="a list"),
+        pytest.param({"x": "y" * 100_000}, id="an object"),
+    ],
+)
+def test_a_long_value_is_cut(value):
+    error = fields.invalid("a", value, "why")
+
+    assert len(error.message) < fields.MAX_SHOWN_LENGTH + 50
+    assert "..." in error.message
+    assert error.message.endswith(": why")

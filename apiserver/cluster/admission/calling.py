@@ -157,7 +157,11 @@ async def calling_webhooks(client: Client, new_uid: Callable[[], str]) -> AsyncG
     meanwhile costs nobody a write.
     """
     resolver = ServiceResolver(client, shuffled)
-    connector = aiohttp.TCPConnector(resolver=resolver, use_dns_cache=False, force_close=True)
+    # As many at a time as there are writes, which are bounded: a webhook that hangs would else keep
+    # others from being asked within their time, and those that fail open would be passed by.
+    connector = aiohttp.TCPConnector(
+        resolver=resolver, use_dns_cache=False, force_close=True, limit=0
+    )
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=None),

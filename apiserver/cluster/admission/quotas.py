@@ -30,6 +30,11 @@ DEADLINE_SECONDS: Final = 10.0
 # Creates of this process wait for each other, so only the quota controller, or another server, gets
 # in between.
 _TRIES: Final = 8
+# What was listed is not the newest any more, or is gone.
+_OVERTAKEN: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND})
+
+# What is said of this server's own rights is none of its clients'.
+_OURS: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
 
 @dataclass(slots=True)
@@ -68,6 +73,8 @@ class Quotas:
             except TimeoutError as error:
                 raise status.internal("resource quota evaluation timed out") from error
             except ApiStatusError as error:
+                if error.code in _OURS:
+                    raise status.internal(f"error resolving quota: {error.message}") from error
                 raise status.ApiError(error.code, error.reason, error.message) from error
             except UpstreamError as error:
                 raise status.internal(f"error resolving quota: {error}") from error
@@ -105,7 +112,7 @@ class Quotas:
                     await self._write(path, each)
                     done.add(_name(each))
             except ApiStatusError as error:
-                if error.code != HTTPStatus.CONFLICT or not tries_left:
+                if error.code not in _OVERTAKEN or not tries_left:
                     raise
             else:
                 return

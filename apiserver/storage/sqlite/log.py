@@ -132,17 +132,23 @@ class Log:
         (remaining,) = self._connection.execute(_COUNT, rest).fetchone()
         return Snapshot(at, items, remaining)
 
-    def changes(self, prefix: str, *, after: Revision, most: int) -> list[Change]:
+    def changes(
+        self, prefix: str, *, after: Revision, most: int, most_bytes: int = 0
+    ) -> list[Change]:
         """Return the first `most` changes under `prefix` later than `after`, oldest first.
 
-        Raises `CompactedError`. A revision in the future has no changes yet.
+        Where `most_bytes` is not 0, the one that goes beyond so many bytes is the last. Raises `CompactedError`. A revision in the future has no changes yet.
         """
         self._reach(after)
         rows = self._connection.execute(_CHANGES, {**_range(prefix), "after": after, "most": most})
-        return [
-            Change(revision, key, value, None if old is None else Stored(key, old, previous))
-            for revision, key, value, old, previous in rows
-        ]
+        changes, size = [], 0
+        for revision, key, value, old, previous in rows:
+            stored = None if old is None else Stored(key, old, previous)
+            changes.append(Change(revision, key, value, stored))
+            size += changes[-1].size
+            if 0 < most_bytes <= size:
+                break
+        return changes
 
     def append(
         self, key: str, value: bytes | None, *, expected: Revision | None, written: datetime

@@ -26,8 +26,9 @@ DATABASE_NAME = "store.db"
 # Kubernetes clients may continue a list, or resume a watch, that is five minutes old.
 HISTORY = timedelta(minutes=5)
 
-# A watch that starts in the past reads this many changes at a time.
+# A watch that starts in the past reads this many changes at a time, or as few as have so many bytes.
 _PAGE_CHANGES = 500
+_PAGE_BYTES = 4 << 20
 
 # Writes that share a transaction. Reads share nothing: none waits for another's end.
 _WRITE_BATCH = 256
@@ -168,8 +169,9 @@ async def open_sqlite_store(
 
 
 def _history(log: Log, prefix: str, after: Revision) -> History:
-    changes = log.changes(prefix, after=after, most=_PAGE_CHANGES)
-    is_present = len(changes) < _PAGE_CHANGES
+    changes = log.changes(prefix, after=after, most=_PAGE_CHANGES, most_bytes=_PAGE_BYTES)
+    is_cut = len(changes) == _PAGE_CHANGES or sum(each.size for each in changes) >= _PAGE_BYTES
+    is_present = not is_cut
     return History(changes, log.revision() if is_present else changes[-1].revision, is_present)
 
 

@@ -119,6 +119,32 @@ def test_a_certificate_counts_for_as_long_as_it_says(now):
     assert not authority(IS_CA).vouches_for(leaf, now=now)
 
 
+def test_a_certificate_that_counted_before_counts_no_more_when_it_has_ended():
+    leaf = certificate("alice", key=LEAF_KEY)
+    asked = authority(IS_CA)
+    assert asked.vouches_for(leaf, now=NOW)
+
+    assert not asked.vouches_for(leaf, now=NOW + HOUR + timedelta(seconds=1))
+
+
+def test_a_certificate_that_came_too_early_counts_later():
+    leaf = certificate("alice", key=LEAF_KEY)
+    asked = authority(IS_CA)
+    assert not asked.vouches_for(leaf, now=NOW - 2 * HOUR)
+
+    assert asked.vouches_for(leaf, now=NOW)
+
+
+def test_of_many_certificates_each_is_told_from_the_others():
+    leaves = [certificate("alice", key=LEAF_KEY) for _ in range(3)]
+    strangers = [certificate("alice", key=LEAF_KEY, signed_by=LEAF_KEY) for _ in range(3)]
+    asked = authority(IS_CA)
+
+    verdicts = [asked.vouches_for(each, now=NOW) for each in [*leaves, *strangers] * 2]
+
+    assert verdicts == [True] * 3 + [False] * 3 + [True] * 3 + [False] * 3
+
+
 @pytest.mark.parametrize("bundle", [b"", b"garbage"])
 def test_what_is_no_bundle_is_refused(bundle):
     with pytest.raises(ValueError, match="PEM"):

@@ -188,3 +188,65 @@ async def test_the_server_itself_needs_nobodys_leave(registry, control):
     await registry.delete("shop", "http", DeleteRequest())
 
     assert control.mutated == control.validated == []
+
+
+async def test_what_is_not_found_by_a_control_is_not_created_by_apply(registry, control):
+    await registry.create("shop", request(capture()))
+    control.mutated.clear()
+    control.refusal = status.ApiError(404, "NotFound", "no such ticket")
+    config = capture()
+    config |= {"apiVersion": "projectcalico.org/v3", "kind": "PacketCapture"}
+    config["metadata"]["labels"] = {"ticket": "17"}
+
+    async def may_create():
+        raise AssertionError("it is there")
+
+    with pytest.raises(status.ApiError, match="no such ticket"):
+        await registry.apply("shop", "http", request(config), may_create=may_create)
+
+    assert [each.operation for each in control.mutated] == [Operation.UPDATE]
+
+
+async def test_what_is_not_found_by_a_control_is_not_taken_for_deleted(registry, control):
+    await registry.create("shop", request(capture()))
+    control.refusal = status.ApiError(404, "NotFound", "no such ticket")
+
+    with pytest.raises(status.ApiError, match="no such ticket"):
+        await registry.delete_collection("shop", ListOptions(), DeleteRequest(user=ALICE))
+
+
+SPOILED: JsonObject = {"managedFields": [{"manager": "control", "fieldsType": "FieldsV9"}]}
+
+
+async def test_managers_that_a_control_has_spoiled_are_those_from_before(registry, control):
+    control.change = lambda document: {
+        **document,
+        "metadata": {**document["metadata"], "labels": {"by": "control"}, **SPOILED},
+    }
+    warnings: list[str] = []
+
+    written = await registry.create("shop", request(capture(), warnings=warnings))
+
+    metadata = written.document["metadata"]
+    assert metadata["labels"] == {"by": "control"}
+    assert [each["manager"] for each in metadata["managedFields"]] == ["test"]
+    assert [each[:57] for each in warnings] == [
+        ".metadata.managedFields was in an invalid state after adm"
+    ]
+
+
+async def test_a_status_without_managers_gets_no_null_for_them(registry, control):
+    await registry.create("shop", request(capture()))
+
+    async def status_of(old):
+        document = {**old, "status": {"files": [{"node": "n1"}]}}
+        return request(document, subresource="status", origin=Origin.PATCH)
+
+    control.change = lambda document: {
+        **document,
+        "metadata": {**document["metadata"], "managedFields": None},
+        "status": {"files": [{"node": "n2"}]},
+    }
+    written = await registry.patch("shop", "http", status_of)
+
+    assert "managedFields" not in written.document["metadata"]

@@ -84,6 +84,38 @@ async def test_a_selection_of_nothing_is_one_empty_part(registry):
     assert found == [[]]
 
 
+@pytest.mark.parametrize("limit", [0, 1], ids=["whole", "in parts"])
+@pytest.mark.parametrize(
+    ("selector", "selected"),
+    [
+        ("metadata.name=web", ["web"]),
+        ("metadata.name=we", []),
+        ("metadata.name=web,metadata.name=web-1", []),
+        ("metadata.name=web,metadata.namespace=other", []),
+        ("metadata.name=web/1", []),
+        ("metadata.name!=web", ["web-1", "web1"]),
+    ],
+)
+async def test_a_name_selects_its_object_and_none_that_only_begins_so(
+    registry, selector, selected, limit
+):
+    await make(registry, "web", "web-1", "web1")
+    await make(registry, "web", namespace="web")
+
+    found, _ = await parts(registry, selecting(f"fieldSelector={selector}", limit=limit))
+
+    assert [each for part in found for each in part] == selected
+
+
+async def test_a_name_selects_its_objects_in_all_namespaces(registry):
+    await make(registry, "web", "web1")
+    await make(registry, "web", namespace="other")
+
+    page = await registry.list("", selecting("fieldSelector=metadata.name=web"))
+
+    assert names(registry, page) == ["web", "web"]
+
+
 async def test_parts_of_all_namespaces_are_ordered_by_the_text_of_namespace_and_name(registry):
     await make(registry, "x", namespace="t")
     await make(registry, "x", namespace="t-b")

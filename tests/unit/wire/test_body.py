@@ -1,5 +1,7 @@
 """Bodies in JSON and YAML become documents, or one clear refusal."""
 
+import tracemalloc
+
 import orjson
 import pytest
 import yaml
@@ -40,6 +42,26 @@ def test_a_key_set_twice_keeps_its_last_value_and_is_reported_with_its_path():
 
     assert decoded.document == {"s": 4, "a": {"b": [{}, {"c": 3}]}}
     assert decoded.duplicates == ('duplicate field "s"', 'duplicate field "a.b[1].c"')
+
+
+def test_a_long_key_around_many_values_takes_memory_once():
+    key, values = "k" * 20_000, ",".join(["0"] * 10_000)
+    body = f'{{"a":1,"a":2,"{key}":[{values}]}}'.encode()
+    tracemalloc.start()
+    try:
+        decode(body, JSON)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert most < 100 * len(body)
+
+
+def test_duplicates_below_a_long_key_are_reported_up_to_a_bound():
+    key, twice = "k" * 30_000, ",".join(f'"{each}":1,"{each}":1' for each in "abcdefgh")
+    decoded = decode(f'{{"{key}":{{{twice}}}}}'.encode(), JSON)
+
+    assert [each[-3:] for each in decoded.duplicates] == ['.a"', '.b"', '.c"']
 
 
 def test_no_more_than_a_hundred_duplicates_are_reported():
@@ -267,6 +289,21 @@ def test_aliases_may_not_blow_up():
         decode("\n".join(lines).encode(), YAML)
 
 
+@pytest.mark.parametrize(
+    "repeated",
+    [
+        pytest.param("[" + "*a," * 1000 + "]", id="as-items"),
+        pytest.param("[" + "{*a : 1}," * 1000 + "]", id="as-keys"),
+        pytest.param("[&b {*a : 1}" + ",*b" * 1000 + "]", id="within-what-is-repeated"),
+    ],
+)
+def test_aliases_of_a_long_text_may_not_blow_up(repeated):
+    body = f"text: &a {'x' * 10_000}\nall: {repeated}\n"
+
+    with pytest.raises(DecodeError, match="excessive aliasing"):
+        decode(body.encode(), YAML)
+
+
 def test_aliases_count_into_the_depth():
     inner, outer = "[" * 150, "]" * 150
     body = f"a: &x {inner}1{outer}\nb: {inner}*x{outer}\n"
@@ -381,3 +418,10 @@ def test_yaml_merge_keys_keep_the_first_of_each_member():
     body = b"a: &a {k: 1, l: 1}\nb: &b {l: 2, m: 2}\nc: {<<: [*a, *b], m: 3}"
 
     assert decode(body, BodyMedia.YAML).document["c"] == {"k": 1, "l": 1, "m": 3}
+
+
+def test_very_many_directives_are_refused_before_anybody_compares_them():
+    directives = "".join(f"%TAG !a{i}! tag:x,2000:\n" for i in range(20_000))
+
+    with pytest.raises(DecodeError, match="too many directives"):
+        decode(f"{directives}---\na: b".encode(), YAML)

@@ -251,3 +251,25 @@ def test_equal_owners_in_a_patched_object_are_noticed_later():
     assert warning.startswith(
         ".metadata.ownerReferences contains duplicate entries after mutating admission happens; API"
     )
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        pytest.param({"labels": {f"{i}": "a b" for i in range(5_000)}}, id="labels"),
+        pytest.param({"finalizers": ["-"] * 5_000}, id="finalizers"),
+        pytest.param(
+            {
+                "ownerReferences": [
+                    {**OWNER, "uid": str(i), "controller": True} for i in range(5_000)
+                ]
+            },
+            id="controllers",
+        ),
+    ],
+)
+def test_very_many_faults_are_not_all_told(metadata):
+    found = faults({"name": "a", **metadata})
+
+    assert len(found) == 100
+    assert sum(map(len, found)) < 1_000_000

@@ -253,3 +253,11 @@ def test_a_patch_of_another_type_is_told_what_there_is(content_type):
 )
 def test_what_is_json_alone_is_for_whom_accepts_json(accept, accepted):
     assert accepts_json(accept) is accepted
+
+
+def test_of_very_many_alternatives_the_first_hundred_count():
+    others = "a/b," * 99
+
+    assert negotiate(f"{others}application/yaml", is_list=False).media is BodyMedia.YAML
+    with pytest.raises(ApiError):
+        negotiate(f"{others}a/b,application/yaml", is_list=False)

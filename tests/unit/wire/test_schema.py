@@ -130,7 +130,16 @@ def test_another_text_is_no_time(text):
     assert error.message.endswith("must be an RFC 3339 time, such as 2026-01-02T15:04:05Z")
 
 
-@pytest.mark.parametrize(("number", "fits"), [((1 << 63) - 1, True), (1 << 63, False)])
+@pytest.mark.parametrize(
+    ("number", "fits"),
+    [
+        ((1 << 63) - 1, True),
+        (1 << 63, False),
+        (-(2.0**63), True),
+        (2.0**63, False),
+        (1e300, False),
+    ],
+)
 def test_an_integer_has_64_bits(number, fits):
     assert (not pruned({"count": number}).errors) is fits
 
@@ -204,3 +213,7 @@ def test_metadata_of_a_real_object_fits():
     result = prune({"metadata": metadata}, SCHEMA)
 
     assert (result.document, result.unknown, result.errors) == ({"metadata": metadata}, (), ())
+
+
+def test_very_many_wrong_values_are_not_all_told():
+    assert len(pruned({"rules": [0] * 10_000}).errors) == 100

@@ -191,3 +191,9 @@ def test_a_deletion_that_makes_no_sense_is_invalid(query, message):
 
     assert error.code == 422
     assert error.message == f'DeleteOptions.meta.k8s.io "" is invalid: {message}'
+
+
+def test_a_manager_that_is_too_long_is_not_looked_at():
+    error = refused(parse_create_options, {"fieldManager": ["\a" * 129]}, "")
+
+    assert error.message.endswith("fieldManager: Too long: may not be more than 128 bytes")

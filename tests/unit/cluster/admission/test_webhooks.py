@@ -111,6 +111,25 @@ async def test_validating_webhooks_are_asked_all_at_once(follow, server, create)
         assert await following.validate(create) == ()
 
 
+async def test_however_many_are_asked_none_waits_for_another(follow, server, create):
+    """A webhook that hangs would else have others passed by that fail open."""
+    asked = 120
+    meeting = asyncio.Barrier(asked)
+
+    async def meet(_request):
+        await meeting.wait()
+        return {"allowed": True}
+
+    webhook = server.at("/a", meet, timeoutSeconds=30)
+    async with (
+        follow(validating=[webhook]) as following,
+        asyncio.timeout(30),
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(asked):
+            tasks.create_task(following.validate(create))
+
+
 async def test_all_validating_webhooks_are_asked_though_one_says_no(follow, server, create):
     said_no = asyncio.Event()
 
