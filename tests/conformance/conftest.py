@@ -1,11 +1,9 @@
 """One server behind one kube-apiserver for the whole run; a namespace and a door for each test."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 from uuid import uuid4
 
 import aiohttp
@@ -13,17 +11,19 @@ import pytest
 
 from tests.cluster.cluster import Cluster, open_cluster
 from tests.cluster.pki import new_authority
+from tests.conformance.begun import collector, full, held_up, idling, pool, quiet, unread
 from tests.conformance.client import Client
 from tests.conformance.doors import DOORS, MASTERS, Door, Kubectl, open_doors
-from tests.conformance.early import hold_namespace_up, until_collected
 from tests.conformance.history import write_history
-from tests.conformance.idle import asking_after_idling
-from tests.conformance.quiet import QuietWatches, listening_at
+from tests.conformance.hooks import Hooks, open_hooks
 from tests.conformance.results import Results
 from tests.conformance.rights import Rights
 from tests.conformance.server import Server, open_server, prepare, register
-from tests.conformance.unread import Unread, not_reading
+from tests.fakes.webhook import serving_webhooks
 from tests.support.session import open_session
+
+# Fixtures, too.
+__all__ = ["collector", "full", "held_up", "idling", "pool", "quiet", "unread"]
 
 NewNamespace: TypeAlias = Callable[..., Awaitable[str]]
 AsUser: TypeAlias = Callable[..., Client]
@@ -68,52 +68,6 @@ def ports() -> Iterator[int]:
 def doors(cluster: Cluster, server: Server) -> Mapping[str, Door]:
     """Both ways to the server, by name."""
     return open_doors(cluster, server, server.directory)
-
-
-@pytest.fixture(scope="session")
-def idling(server: Server, cluster: Cluster) -> Iterator[Future[int]]:
-    """What is answered on a connection on which nothing has happened for 95 s (check 9)."""
-    pair = cluster.authorities.cluster.issue("somebody")
-    with asking_after_idling(server, pair, seconds=95) as answered:
-        yield answered
-
-
-@pytest.fixture(scope="session")
-def pool() -> Iterator[ThreadPoolExecutor]:
-    """Threads for what goes on beside the tests."""
-    with ThreadPoolExecutor(thread_name_prefix="early") as pool:
-        yield pool
-
-
-@pytest.fixture(scope="session")
-def collector(pool: ThreadPoolExecutor, cluster: Cluster, server: Server) -> Future[None]:
-    """The garbage collector, when it has collected a capture (checks 70, 71)."""
-    return pool.submit(until_collected, cluster)
-
-
-@pytest.fixture(scope="session")
-def held_up(pool: ThreadPoolExecutor, cluster: Cluster, server: Server) -> Future[dict[str, Any]]:
-    """What a namespace said that was held up by a capture with a finalizer (check 73)."""
-    return pool.submit(hold_namespace_up, cluster)
-
-
-@pytest.fixture(scope="session")
-def quiet(cluster: Cluster, doors: Mapping[str, Door]) -> Iterator[Mapping[str, QuietWatches]]:
-    """Watches of namespaces where nothing happens, at each door (checks 82, 88)."""
-    for namespace in ("quiet", *(f"slow-{name}" for name in doors)):
-        cluster.kubectl("create", "namespace", namespace)
-    with ExitStack() as stack:
-        yield {name: stack.enter_context(listening_at(door)) for name, door in doors.items()}
-
-
-@pytest.fixture(scope="session")
-def unread(
-    pool: ThreadPoolExecutor, cluster: Cluster, server: Server, doors: Mapping[str, Door]
-) -> Iterator[Unread]:
-    """Watchers that have not read what was written (check 85)."""
-    cluster.kubectl("create", "namespace", "unread")
-    with not_reading(server, doors["direct"], pool, "unread") as unread:
-        yield unread
 
 
 @pytest.fixture(params=DOORS)
@@ -182,6 +136,16 @@ async def namespace(new_namespace: NewNamespace) -> str:
 def kubectl(door: Door, namespace: str) -> Kubectl:
     """kubectl of an administrator at the door, in the namespace."""
     return door.kubectl(door.kubeconfig("admin", MASTERS), namespace)
+
+
+@pytest.fixture
+async def hooks(admin: Client, kubernetes: Client, namespace: str) -> AsyncIterator[Hooks]:
+    """Webhooks on this machine, for the namespace."""
+    async with (
+        serving_webhooks() as server,
+        open_hooks(server, admin, kubernetes, namespace) as hooks,
+    ):
+        yield hooks
 
 
 @pytest.fixture

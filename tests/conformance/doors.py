@@ -3,7 +3,7 @@
 import secrets
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +41,10 @@ class Door:
     def user(self, session: aiohttp.ClientSession, name: str, *groups: str) -> Client:
         """Return a client of a user, whose groups are in the certificate."""
         return self.client(session, _certificate(self.users, name, groups))
+
+    def leading_to(self, server: Server) -> "Door":
+        """Return a door of the same users to another server."""
+        return replace(self, url=server.url, authority=server.authority.certificate)
 
     def kubeconfig(self, name: str, *groups: str) -> Path:
         """Write how kubectl, or any other client, gets in as a user."""

@@ -28,8 +28,10 @@ class Hooks:
         """Have webhooks called, `mutating` or `validating`, until the end of the test."""
         # One more, of the same configuration, tells when the server knows of them all.
         seen = self.server.at(_SEEN, rules=[a_rule("CREATE")], sideEffects="None")
-        within = {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}}
-        selected = [{"namespaceSelector": within, **each} for each in (seen, *webhooks)]
+        within: JsonObject = {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}}
+        selected: list[JsonObject] = [
+            {"namespaceSelector": within, **each} for each in (seen, *webhooks)
+        ]
         path, name = _PATH.format(kind), f"{kind}-{self.namespace}"
         answer = await self.kubernetes.request("POST", path, a_configuration(name, *selected))
         assert answer.code == 201, answer.body

@@ -18,11 +18,11 @@ class Link:
     ends: set[asyncio.StreamWriter] = field(default_factory=set)
 
     @property
-    def address(self) -> tuple[str, int]:
-        """Where it listens."""
+    def url(self) -> str:
+        """Where it listens, for TLS."""
         assert self.listener is not None
         host, port = self.listener.sockets[0].getsockname()
-        return host, port
+        return f"https://{host}:{port}"
 
     def cut(self) -> None:
         """Reset what is connected, and let nobody connect any more."""

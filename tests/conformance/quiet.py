@@ -10,10 +10,10 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import Any
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from apiserver.serving.tls import PemPair, client_tls
-from tests.conformance.doors import MASTERS, Door
+from tests.conformance.doors import Door
+from tests.conformance.plain import connecting
 from tests.support.client import collection
 
 # Longer than the minute between two bookmarks.
@@ -63,30 +63,19 @@ def listening_at(door: Door) -> Iterator[QuietWatches]:
 @contextmanager
 def listening(door: Door, path: str, **query: str) -> Iterator[QuietWatch]:
     """Watch as an administrator from the present version on, for as long as the block lasts."""
-    pair = door.users.issue("listener", organizations=[MASTERS])
-    tls = client_tls(PemPair(pair.certificate, pair.key), door.authority)
-    address = urlsplit(door.url).netloc
-    connection = http.client.HTTPSConnection(address, context=tls)
-    version = json.loads(_get(connection, path).read())["metadata"]["resourceVersion"]
-    query = {"watch": "true", "resourceVersion": version, **query}
-    response = _get(connection, f"{path}?{urlencode(query)}")
-    watch, plain = QuietWatch(), connection.sock
-    thread = threading.Thread(target=_listen, args=(response, watch), name="listener")
-    thread.start()
-    try:
-        yield watch
-    finally:
-        with suppress(OSError):
-            plain.shutdown(socket.SHUT_RDWR)
-        thread.join()
-        connection.close()
-
-
-def _get(connection: http.client.HTTPSConnection, path: str) -> http.client.HTTPResponse:
-    connection.request("GET", path)
-    response = connection.getresponse()
-    assert response.status == 200, response.read()
-    return response
+    with connecting(door) as client:
+        version = client.get(path)["metadata"]["resourceVersion"]
+        query = {"watch": "true", "resourceVersion": version, **query}
+        response = client.open(f"{path}?{urlencode(query)}")
+        watch, plain = QuietWatch(), client.connection.sock
+        thread = threading.Thread(target=_listen, args=(response, watch), name="listener")
+        thread.start()
+        try:
+            yield watch
+        finally:
+            with suppress(OSError):
+                plain.shutdown(socket.SHUT_RDWR)
+            thread.join()
 
 
 def _listen(response: http.client.HTTPResponse, watch: QuietWatch) -> None:

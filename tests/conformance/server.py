@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,16 +92,18 @@ def open_server(
     authority: Authority,
     port: int = PORT,
     kubeconfig: Path | None = None,
+    program: Sequence[str] = ("apiserver",),
 ) -> Iterator[Server]:
     """Run a server for as long as the block lasts; entering does not wait for it.
 
     `directory` takes its files; what is in its `data` already is served. It reaches the cluster as
-    an administrator, or with another kubeconfig.
+    an administrator, or with another kubeconfig. `program` is the module to run, and its arguments
+    before the flags.
     """
     address = cluster.network.machine
     write_certificate(directory, authority, address)
     command = [
-        *(sys.executable, "-m", "apiserver", f"--namespace={NAMESPACE}"),
+        *(sys.executable, "-m", *program, f"--namespace={NAMESPACE}"),
         *(f"--bind-address={address}", f"--secure-port={port}", "--shutdown-delay-duration=0s"),
         f"--kubeconfig={kubeconfig or cluster.kubeconfig}",
         *(f"--tls-cert-file={directory}/tls.crt", f"--tls-private-key-file={directory}/tls.key"),

@@ -55,7 +55,7 @@ async def test_a_watch_of_all_namespaces_sees_them_all(admin, new_namespace):
     async with admin.watch(collection(), resourceVersion=start) as watch:
         for each in namespaces:
             await fill(admin, each, capture())
-        seen = []
+        seen: list[str] = []
         while len(seen) < len(namespaces):
             event = await watch.next()
             if event["object"]["metadata"]["namespace"] in namespaces:

@@ -121,50 +121,47 @@ async def test_a_subresource_needs_a_right_of_its_own(admin, as_user, user, righ
     assert 'cannot patch resource "packetcaptures/status" in' in status.json["message"]
 
 
-@check(110)
-async def test_without_kube_apiserver_nobody_new_gets_in(
-    cluster, tmp_path, ports, session, doors, rights, user, namespace
-):
+@pytest.fixture
+async def severable(cluster, tmp_path, ports, doors):
+    """The door of another server, and its way to kube-apiserver."""
     admin = cluster.authorities.cluster.issue("admin", organizations=[MASTERS])
     there = urlsplit(cluster.server)
-    await rights.allow(user, ["list"], namespace=namespace)
-
     async with open_link(there.hostname, there.port) as link:
-        host, port = link.address
         kubeconfig = write_kubeconfig(
             tmp_path / "kubeconfig",
-            server=f"https://{host}:{port}",
+            server=link.url,
             authority=cluster.authorities.cluster.certificate,
             client=admin,
         )
-        with open_server(
-            cluster,
-            tmp_path,
-            authority=new_authority("cut off"),
-            port=next(ports),
-            kubeconfig=kubeconfig,
-        ) as server:
+        another = {"authority": new_authority("cut off"), "port": next(ports)}
+        with open_server(cluster, tmp_path, **another, kubeconfig=kubeconfig) as server:
             await asyncio.to_thread(server.until_ready, admin, but=set())
-            here = _door_of(doors["direct"], server)
-            known = here.user(session, user)
-            before = await known.get(collection(namespace))
-            link.cut()
-            cached = await known.get(collection(namespace))
-            new = await known.get(collection(namespace, "new"))
-            stranger = await here.user(session, f"{user}-2").get(collection(namespace))
-            token = await show(here.client(session, None), collection(namespace), "token")
-            master = await here.user(session, "admin", MASTERS).get(collection(namespace))
-
-    assert (before.code, cached.code, master.code) == (200, 200, 200)
-    assert (new.code, stranger.code) == (500, 500)
-    assert stranger.json["kind"] == "Status"
-    assert token.code == 401
+            yield doors["direct"].leading_to(server), link
 
 
-def _door_of(door, server):
-    return type(door)(
-        door.name, server.url, server.authority.certificate, door.users, door.directory
-    )
+@check(110)
+async def test_without_kube_apiserver_nobody_new_gets_in(
+    severable, session, rights, user, namespace
+):
+    door, link = severable
+    known, other = door.user(session, user), door.user(session, f"{user}-2")
+    operator, nobody = door.user(session, "admin", MASTERS), door.client(session, None)
+    await rights.allow(user, ["list"], namespace=namespace)
+    before = await known.get(collection(namespace))
+
+    link.cut()
+    cached = await known.get(collection(namespace))
+    # Each of these is asked about for some seconds, in vain.
+    async with asyncio.TaskGroup() as tasks:
+        new = tasks.create_task(known.get(collection(namespace, "new")))
+        stranger = tasks.create_task(other.get(collection(namespace)))
+        token = tasks.create_task(show(nobody, collection(namespace), "token"))
+        master = tasks.create_task(operator.get(collection(namespace)))
+
+    assert (before.code, cached.code, master.result().code) == (200, 200, 200)
+    assert (new.result().code, stranger.result().code) == (500, 500)
+    assert stranger.result().json["kind"] == "Status"
+    assert token.result().code == 401
 
 
 @check(111)
@@ -206,23 +203,38 @@ async def test_all_else_is_not(doors, session, path):
     assert answer.json["kind"] == "Status"
 
 
+@pytest.fixture
+async def creator(as_user, user, rights, namespace):
+    """Somebody who may create captures in the namespace, and do nothing else."""
+    await rights.allow(user, ["create"], namespace=namespace)
+    return as_user(user)
+
+
+@pytest.fixture
+def kubectl_of_user(doors, user, namespace):
+    """Who decides is kube-apiserver, whatever the door."""
+    door = doors["aggregated"]
+    return door.kubectl(door.kubeconfig(user), namespace)
+
+
 @check(114)
 @client("kubectl", "auth can-i")
 @pytest.mark.parametrize(
-    ("verb", "subresource", "is_allowed"),
-    [("create", "", True), ("delete", "", False), ("update", "status", False)],
+    ("verb", "flags", "is_allowed"),
+    [
+        ("create", (), True),
+        ("delete", (), False),
+        ("update", ("--subresource=status",), False),
+    ],
+    ids=["create", "delete", "update the status"],
 )
 async def test_kubectl_knows_what_a_user_may(
-    doors, as_user, user, rights, namespace, verb, subresource, is_allowed
+    creator, kubectl_of_user, namespace, verb, flags, is_allowed
 ):
-    await rights.allow(user, ["create"], namespace=namespace)
-    aggregated = doors["aggregated"]
-    kubectl = aggregated.kubectl(aggregated.kubeconfig(user), namespace)
+    question = ("auth", "can-i", verb, "packetcaptures.projectcalico.org", *flags)
 
-    question = ("auth", "can-i", verb, "packetcaptures.projectcalico.org")
-    flags = (f"--subresource={subresource}",) if subresource else ()
-    said = await asyncio.to_thread(kubectl, *question, *flags, fails=not is_allowed)
-    answer = await _do(as_user(user), namespace, verb)
+    said = await asyncio.to_thread(kubectl_of_user, *question, fails=not is_allowed)
+    answer = await _do(creator, namespace, verb)
 
     assert said.stdout == ("yes\n" if is_allowed else "no\n")
     assert (answer.code != 403) is is_allowed

@@ -1,7 +1,5 @@
 """Watchers that do not read what they have asked for."""
 
-import http.client
-import json
 import select
 import socket
 import ssl
@@ -13,6 +11,7 @@ from pathlib import Path
 
 from apiserver.serving.tls import PemPair, client_tls
 from tests.conformance.doors import MASTERS, Door
+from tests.conformance.plain import connecting
 from tests.conformance.server import Server
 from tests.support.client import capture, collection
 
@@ -45,7 +44,7 @@ def not_reading(server: Server, door: Door, pool: Executor, namespace: str) -> I
             stack.enter_context(_watching(server, tls, namespace)) for _ in range(WATCHERS)
         ]
         before = _memory_bytes(server)
-        _write(server, tls, namespace)
+        _write(door, namespace)
         grown = _memory_bytes(server) - before
         yield Unread(grown, pool.submit(_read_late, watchers))
 
@@ -62,22 +61,14 @@ def _watching(server: Server, tls: ssl.SSLContext, namespace: str) -> Iterator[s
         yield watcher
 
 
-def _write(server: Server, tls: ssl.SSLContext, namespace: str) -> None:
-    connection = http.client.HTTPSConnection(server.address, server.port, context=tls)
-    _send(connection, "POST", collection(namespace), json.dumps(capture("large")))
-    for number in range(WRITES):
-        note = f"{number} ".ljust(_VALUE_BYTES, "x")
-        patch = json.dumps({"metadata": {"annotations": {"note": note}}})
-        _send(connection, "PATCH", collection(namespace, "large"), patch)
-    connection.close()
-
-
-def _send(connection: http.client.HTTPSConnection, method: str, path: str, document: str) -> None:
-    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
-    connection.request(method, path, document, {"Content-Type": kind})
-    response = connection.getresponse()
-    said = response.read()
-    assert response.status in {200, 201}, said
+def _write(door: Door, namespace: str) -> None:
+    with connecting(door) as client:
+        client.create(collection(namespace), capture("large"))
+        for number in range(WRITES):
+            note = f"{number} ".ljust(_VALUE_BYTES, "x")
+            client.patch(
+                collection(namespace, "large"), {"metadata": {"annotations": {"note": note}}}
+            )
 
 
 def _read_late(watchers: list[ssl.SSLSocket]) -> list[int]:

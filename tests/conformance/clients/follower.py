@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import signal
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -86,6 +87,15 @@ class Follower:
             key=lambda it: (it["metadata"]["namespace"], it["metadata"]["name"]),
         )
 
+    def pause(self) -> None:
+        """Have it do nothing, and notice nothing, until it goes on."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """End the pause, if there is one."""
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGCONT)
+
     async def read(self) -> None:
         """Take down what the program says until it ends."""
         assert self._process.stdout is not None
@@ -122,6 +132,7 @@ async def following(
         try:
             yield follower
         finally:
+            follower.go_on()
             assert process.stdin is not None
             process.stdin.close()
             await process.wait()

@@ -1,6 +1,7 @@
 """A server in the place of the shared one, which a test stops and starts, and whose data it has."""
 
 import asyncio
+import tempfile
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
@@ -14,6 +15,7 @@ from apiserver.serving.clock import utc_now
 from apiserver.storage.keys import KeySpace
 from apiserver.storage.sqlite.store import open_sqlite_store
 from tests.cluster.cluster import Cluster
+from tests.cluster.ready import until_ready
 from tests.conformance.doors import MASTERS, Door, open_doors
 from tests.conformance.server import NAMESPACE, Server, endpoints, open_server
 from tests.support.client import Client, capture, collection
@@ -21,11 +23,12 @@ from tests.support.client import Client, capture, collection
 # The namespace of what such a server has from the start.
 CROWD = "crowd"
 
+_WAITS = "waiting for the data directory"
 _KEYS = KeySpace(PACKET_CAPTURES.group, PACKET_CAPTURES.plural)
 
 
 class Substitute:
-    """Its files are in `directory`, and outlive the process."""
+    """Its data are in `directory`, and outlive each process that serves them."""
 
     def __init__(self, cluster: Cluster, shared: Server, directory: Path, port: int) -> None:
         self._cluster = cluster
@@ -37,19 +40,21 @@ class Substitute:
     @asynccontextmanager
     async def serving(self) -> AsyncGenerator[Mapping[str, Door]]:
         """Run it for as long as the block lasts; both doors lead to it."""
+        async with self._process() as server:
+            await self.until_ready(server)
+            yield open_doors(self._cluster, server, server.directory)
+
+    @asynccontextmanager
+    async def waiting(self) -> AsyncGenerator[Server]:
+        """Run the next one while one serves; entering returns when it waits for the data."""
+        async with self._process() as server:
+            await asyncio.to_thread(until_ready, server, lambda: _WAITS in server.log.read_text())
+            yield server
+
+    async def until_ready(self, server: Server) -> None:
+        """Return when the server serves."""
         pair = self._cluster.authorities.cluster.issue("admin", organizations=[MASTERS])
-        with ExitStack() as stack:
-            server = stack.enter_context(
-                open_server(
-                    self._cluster,
-                    self._directory,
-                    authority=self._shared.authority,
-                    port=self._port,
-                )
-            )
-            await asyncio.to_thread(server.until_ready, pair, but={"apiservice"})
-            yield open_doors(self._cluster, server, self._directory)
-            await asyncio.to_thread(stack.close)
+        await asyncio.to_thread(server.until_ready, pair, but={"apiservice"})
 
     async def take_place(self, client: Client) -> None:
         """Have kube-apiserver ask it instead of the shared one; return when this client of it sees that."""
@@ -57,6 +62,24 @@ class Substitute:
         async with asyncio.timeout(30):
             while (await client.get(collection(CROWD, _name(0)))).code != 200:
                 pass
+
+    @asynccontextmanager
+    async def _process(self) -> AsyncGenerator[Server]:
+        with ExitStack() as stack:
+            server = stack.enter_context(
+                open_server(
+                    self._cluster,
+                    Path(tempfile.mkdtemp(dir=self._directory)),
+                    f"--data-dir={self._data}",
+                    authority=self._shared.authority,
+                    port=self._port,
+                )
+            )
+            try:
+                yield server
+            finally:
+                # Whoever is connected sees the end at once, and not when it is over.
+                await asyncio.to_thread(stack.close)
 
     async def fill(self, count: int) -> None:
         """While it does not run: put captures into its data, at least one, all of CROWD."""

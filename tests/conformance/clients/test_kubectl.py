@@ -31,6 +31,6 @@ def test_a_session_goes_as_with_any_resource(aged, session_file: Path):
     for step in read_steps(text, age=aged.age):
         done = aged(*step.arguments, editor=step.editor, cwd=DIRECTORY)
 
-        assert (done.code != 0) == step.fails and step.is_met_by(done.output), (
-            f"$ {step.typed}\n{done.output}(exit {done.code}) instead of\n" + "\n".join(step.said)
-        )
+        story = f"$ {step.typed}\n{done.output}(exit {done.code}) instead of\n"
+        assert (done.code != 0) == step.fails, story
+        assert step.is_met_by(done.output), story + "\n".join(step.said)

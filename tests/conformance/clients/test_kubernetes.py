@@ -114,18 +114,17 @@ def test_the_dynamic_client_finds_and_applies(connection, namespace):
     captures = dynamic.DynamicClient(connection).resources.get(
         api_version="projectcalico.org/v3", kind="PacketCapture"
     )
-    mine, theirs = {"namespace": namespace, "field_manager": "mine"}, capture("a", selector="b")
+    theirs = {"body": capture("a", selector="has(b)"), "field_manager": "theirs"}
 
-    made = captures.server_side_apply(body=capture("a", selector="has(a)"), **mine)
+    made = captures.server_side_apply(
+        body=capture("a", selector="has(a)"), namespace=namespace, field_manager="mine"
+    )
     patched = captures.patch(
         body={"metadata": {"name": "a", "labels": {"team": "x"}}}, namespace=namespace
     )
     with pytest.raises(exceptions.ConflictError) as conflict:
-        theirs["spec"]["selector"] = "has(b)"
-        captures.server_side_apply(body=theirs, namespace=namespace, field_manager="theirs")
-    forced = captures.server_side_apply(
-        body=theirs, namespace=namespace, field_manager="theirs", force_conflicts=True
-    )
+        captures.server_side_apply(**theirs, namespace=namespace)
+    forced = captures.server_side_apply(**theirs, namespace=namespace, force_conflicts=True)
     selected = captures.get(namespace=namespace, label_selector="team=x")
     with pytest.raises(exceptions.UnprocessibleEntityError) as invalid:
         captures.create(body=capture("b", selector="(("), namespace=namespace)

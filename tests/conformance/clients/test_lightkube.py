@@ -28,6 +28,10 @@ def made(name, **spec):
     return PacketCapture.from_dict(capture(name, **spec))
 
 
+def causes(error):
+    return [(each.reason, each.field) for each in error.status.details.causes]
+
+
 @client("lightkube (Python)", "generic resources: all verbs, every type of patch, pages, errors")
 async def test_resources_are_written_and_read(api):
     async def patch(body, kind, **more):
@@ -66,7 +70,7 @@ async def test_resources_are_written_and_read(api):
         (422, "Invalid"),
         (404, "NotFound"),
     ]
-    assert [each.field for each in found[1].details.causes] == ["spec.selector"]
+    assert causes(invalid.value) == [("FieldValueInvalid", "spec.selector")]
 
 
 @client("lightkube (Python)", "server-side apply, and its conflicts")
@@ -77,7 +81,7 @@ async def test_apply_has_owners(api):
     forced = await api.apply(made("a", selector="has(b)"), field_manager="theirs", force=True)
 
     assert (applied.spec["selector"], forced.spec["selector"]) == ("has(a)", "has(b)")
-    assert conflict.value.status.details.causes[0].reason == "FieldManagerConflict"
+    assert causes(conflict.value) == [("FieldManagerConflict", ".spec.selector")]
 
 
 @client("lightkube (Python)", "watch that the library resumes; 410 as an exception, or begun anew")
