@@ -35,12 +35,19 @@ SELECTORS = (
     "all()", "app == 'web'", "has(a) && !has(b)", "a in {'x', 'y'} || b not in {'z'}", "global()",
     "(a == 'b')", "a contains 'b'", "a starts with 'b'", "projectcalico.org/namespace == 'x'",
 )  # fmt: skip
-_PORTS = (80, 443, "80:443", "http", 0, 65_535, "0:65535", "1:0", 3.5, -1)
-_PROTOCOLS = ("TCP", "UDP", "SCTP", "ICMP", "ICMPv6", "UDPLite", "tcp", 6, 255, 256, "", None)
+_PORTS = (*(80, 443, "80:443", "http", 65_535, "1:65535") * 4, 0, "1:0", 3.5, -1)
+_PROTOCOLS = (*("TCP", "UDP", "SCTP") * 4, 6, 17, "ICMP", "UDPLite", "tcp", 256, "", None)
+_TIMES = (*("2026-01-01T00:00:00Z", None) * 8, "x")
+_LATER_TIMES = (*("2030-01-01T00:00:00.5+01:00", None) * 8, 5)
 _LABELS = ("app", "a.b/c", "web", "", "-", "x" * 63, "x" * 64)
 _FIELDS_V1: tuple[Any, ...] = (
     {"f:spec": {"f:selector": {}}},
-    {"f:metadata": {"f:labels": {".": {}, "f:app": {}}, "f:finalizers": {".": {}, 'v:"a.b/c"': {}}}},
+    {
+        "f:metadata": {
+            "f:labels": {".": {}, "f:app": {}},
+            "f:finalizers": {".": {}, 'v:"a.b/c"': {}},
+        }
+    },
     {"f:metadata": {"f:ownerReferences": {'k:{"uid":"1"}': {".": {}, "f:name": {}}}}},
     {"f:spec": {"f:filters": {"i:0": {}, "k:{": {}, "v:": {}, "x": {}}}},
     {"f:spec": {"f:selector": {"f:deeper": {".": 1}}}, "f:status": []},
@@ -71,7 +78,7 @@ def capture(chance: random.Random, name: str) -> dict[str, Any]:
     """Return an object that is mostly right."""
     metadata: dict[str, Any] = {"name": name}
     for member, make in _METADATA.items():
-        if chance.random() < 0.12:
+        if chance.random() < 0.06:
             metadata[member] = make(chance)
     spec: dict[str, Any] = {}
     for member, make in _SPEC.items():
@@ -118,7 +125,7 @@ def managed_fields(chance: random.Random) -> list[Any]:
 
 def mutated(chance: random.Random, document: Any) -> Any:
     """Put something odd into a document, which is changed, in up to three places."""
-    for _ in range(int(chance.random() * 4)):
+    for _ in range(int(chance.random() ** 2 * 5)):
         _mutate(chance, document)
     return document
 
@@ -171,9 +178,47 @@ def _nested(opening: str, closing: str, count: int) -> bytes:
 
 
 _BYTES = (
-    *(b"\x00", b"\xff\xfe", b"{", b"}", b"[", b"]", b'"', b"\\", b",", b":", b"\\ud800", b"\\u0000"),
-    *(b"1e999", b"-", b"NaN", b"\n", b"\t", b"&a ", b"*a", b"!!binary ", b"<<: ", b"? ", b"- ", b"#"),
-    *(b"---\n", b"...\n", b"%YAML 9\n", b"|\n", b">-\n", b"0x", b"0777", b"1_0", b".inf", b"y", b"~"),
+    *(
+        b"\x00",
+        b"\xff\xfe",
+        b"{",
+        b"}",
+        b"[",
+        b"]",
+        b'"',
+        b"\\",
+        b",",
+        b":",
+        b"\\ud800",
+        b"\\u0000",
+    ),
+    *(
+        b"1e999",
+        b"-",
+        b"NaN",
+        b"\n",
+        b"\t",
+        b"&a ",
+        b"*a",
+        b"!!binary ",
+        b"<<: ",
+        b"? ",
+        b"- ",
+        b"#",
+    ),
+    *(
+        b"---\n",
+        b"...\n",
+        b"%YAML 9\n",
+        b"|\n",
+        b">-\n",
+        b"0x",
+        b"0777",
+        b"1_0",
+        b".inf",
+        b"y",
+        b"~",
+    ),
 )
 _LARGE: tuple[Callable[[int], Any], ...] = (
     lambda n: _nested("[", "]", n),
@@ -214,6 +259,6 @@ _SPEC: dict[str, Callable[[random.Random], Any]] = {
         }
         for _ in range(int(chance.random() * 3))
     ],
-    "startTime": lambda chance: chance.choice(("2026-01-01T00:00:00Z", None, "x")),
-    "endTime": lambda chance: chance.choice(("2030-01-01T00:00:00Z", None, 5)),
+    "startTime": lambda chance: chance.choice(_TIMES),
+    "endTime": lambda chance: chance.choice(_LATER_TIMES),
 }
