@@ -1,9 +1,10 @@
 """The spec of a PacketCapture as values that are right by construction, and its states."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import NewType
+from ipaddress import IPv4Network, IPv6Network
+from typing import NewType, TypeAlias
 
 from apiserver.resource.selector.nodes import Selector
 
@@ -44,25 +45,78 @@ class NamedPort:
     name: str
 
 
+class Direction(StrEnum):
+    """Which way a packet goes, seen from the pod."""
+
+    IN = "In"
+    OUT = "Out"
+
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class TCPFlags:
+    """Flags of a TCP header: `present` must be set, `absent` must not (bits of its byte 13)."""
+
+    present: int
+    absent: int
+
+
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """One rule: the protocol (an IP protocol number, None for any) AND any of the ports.
+    """One rule: all that it says must be true of a packet.
 
-    A port matches source or destination. No ports at all means any port.
+    `protocol` is an IP protocol number, None for any. Of `ports` (source or destination), `src_nets`,
+    `dst_nets` and `tcp_flags` one each must be met; an empty one is met by all. `expression` is
+    pcap-filter text, empty for none.
     """
 
-    protocol: int | None
-    ports: tuple[PortRange | NamedPort, ...]
+    protocol: int | None = None
+    ports: tuple[PortRange | NamedPort, ...] = ()
+    src_nets: tuple[Network, ...] = ()
+    dst_nets: tuple[Network, ...] = ()
+    direction: Direction | None = None
+    tcp_flags: tuple[TCPFlags, ...] = ()
+    icmp_type: int | None = None
+    expression: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one endpoint; None for none of the capture's own. Sizes are in bytes.
+
+    `packets`, `bytes` and `duration` end it; `files` rotated files are kept, each of at most
+    `file_size` and no older than `rotate_every` when it is rotated.
+    """
+
+    packets: int | None = None
+    bytes: int | None = None
+    duration: timedelta | None = None
+    files: int | None = None
+    file_size: int | None = None
+    rotate_every: timedelta | None = None
+
+
+NO_LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to capture, and when. No filters means everything; times are aware, in UTC."""
+    """What to capture, how much of it, and when.
+
+    No filters means everything; times are aware, in UTC. `snap_length` is how many bytes of each
+    packet are kept, 0 for all; `headers_only` leaves out what the transport carries.
+    """
 
     selector: Selector
     filters: tuple[Filter, ...]
     start_time: datetime | None
     end_time: datetime | None
+    snap_length: int = 0
+    headers_only: bool = False
+    limits: Limits = NO_LIMITS
+    ttl_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
