@@ -1,8 +1,13 @@
-"""The tree of a selector: what it matches (calico-semantics 2.4) and its canonical text (2.5)."""
+"""A selector, and the tree that it is read as: the parts and their canonical text.
 
-from collections.abc import Mapping, Sequence
+What each part means is calico-semantics 2.4, its text 2.5.
+"""
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Final, Literal, NamedTuple, TypeAlias
 
 Labels: TypeAlias = Mapping[str, str]
 
@@ -25,9 +30,6 @@ class Everything:
 
     text: Literal["all()", "global()"]
 
-    def matches(self, labels: Labels) -> bool:  # noqa: ARG002 - every node is asked the same
-        return True
-
     def parts(self) -> Sequence["Node | str"]:
         return (self.text,)
 
@@ -38,11 +40,8 @@ class Has:
 
     label: str
 
-    def matches(self, labels: Labels) -> bool:
-        return self.label in labels
-
     def parts(self) -> Sequence["Node | str"]:
-        return (f"has({self.label})",)
+        return ("has(", self.label, ")")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,22 +51,6 @@ class Comparison:
     label: str
     operator: Literal["==", "!=", "contains", "starts with", "ends with"]
     value: str
-
-    def matches(self, labels: Labels) -> bool:
-        actual = labels.get(self.label)
-        if actual is None:
-            return self.operator == "!="
-        match self.operator:
-            case "==":
-                return actual == self.value
-            case "!=":
-                return actual != self.value
-            case "contains":
-                return self.value in actual
-            case "starts with":
-                return actual.startswith(self.value)
-            case "ends with":
-                return actual.endswith(self.value)
 
     def parts(self) -> Sequence["Node | str"]:
         return (f"{self.label} {self.operator} {_quoted(self.value)}",)
@@ -81,11 +64,9 @@ class Membership:
     operator: Literal["in", "not in"]
     values: frozenset[str]
 
-    def matches(self, labels: Labels) -> bool:
-        return (labels.get(self.label) in self.values) is (self.operator == "in")
-
     def parts(self) -> Sequence["Node | str"]:
-        values = ", ".join(_quoted(value) for value in sorted(self.values))
+        # Go sorts by bytes, Python by code points: of UTF-8 that is the same order.
+        values = ", ".join(map(_quoted, sorted(self.values)))
         return (f"{self.label} {self.operator} {{{values}}}",)
 
 
@@ -94,9 +75,6 @@ class Not:
     """`!operand`."""
 
     operand: "Node"
-
-    def matches(self, labels: Labels) -> bool:
-        return not self.operand.matches(labels)
 
     def parts(self) -> Sequence["Node | str"]:
         return ("!", self.operand)
@@ -109,14 +87,6 @@ class Junction:
     operator: Literal["&&", "||"]
     operands: tuple["Node", ...]
 
-    def matches(self, labels: Labels) -> bool:
-        """Ask the operands from left to right until one decides: a false `&&`, a true `||`."""
-        deciding = self.operator == "||"
-        for operand in self.operands:
-            if operand.matches(labels) is deciding:
-                return deciding
-        return not deciding
-
     def parts(self) -> Sequence["Node | str"]:
         parts: list[Node | str] = ["("]
         for operand in self.operands:
@@ -125,29 +95,12 @@ class Junction:
         return parts
 
 
-Node: TypeAlias = Everything | Has | Comparison | Membership | Not | Junction
+Term: TypeAlias = Has | Comparison | Membership
+Node: TypeAlias = Everything | Term | Not | Junction
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """A selector that was parsed; two are equal if their canonical texts are."""
-
-    canonical: str = field(init=False)
-    root: Node = field(compare=False, repr=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "canonical", _render(self.root))
-
-    def matches(self, labels: Labels) -> bool:
-        """Say whether an endpoint with these labels is selected."""
-        return self.root.matches(labels)
-
-    def __str__(self) -> str:
-        return self.canonical
-
-
-def _render(root: Node) -> str:
-    """Join the parts of a tree with a stack of our own, whatever its depth, in linear time."""
+def render(root: Node) -> str:
+    """Return the canonical text of a tree, with a stack of our own: it may be of any depth."""
     texts: list[str] = []
     pending: list[Node | str] = [root]
     while pending:
@@ -162,3 +115,46 @@ def _render(root: Node) -> str:
 def _quoted(value: str) -> str:
     """Quote a string as it must have been written: no string holds both kinds of quotes."""
     return f"'{value}'" if '"' in value else f'"{value}"'
+
+
+class Step(NamedTuple):
+    """One question of a selector: does it accept the value of `label`, None if that is missing?
+
+    Either answer leads to another step, by its number, or to the end: TRUE or FALSE.
+    """
+
+    label: str
+    accepts: Callable[[str | None], bool]
+    if_accepted: int
+    if_refused: int
+
+
+TRUE: Final = -1
+FALSE: Final = -2
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """A selector that was parsed; two are equal if their canonical texts are."""
+
+    canonical: str
+    steps: tuple[Step, ...] = field(compare=False, repr=False)
+    first: int = field(compare=False, repr=False)
+
+    def matches(self, labels: Labels) -> bool:
+        """Say whether an endpoint with these labels is selected."""
+        value_of, steps, number = labels.get, self.steps, self.first
+        while number >= 0:
+            label, accepts, if_accepted, if_refused = steps[number]
+            number = if_accepted if accepts(value_of(label)) else if_refused
+        return number == TRUE
+
+    @property
+    def unique_id(self) -> str:
+        """The name that Calico gives to a selector of this meaning (2.5)."""
+        # A text from JSON has no lone surrogates; one from elsewhere still has an id.
+        digest = hashlib.sha224(f"s:{self.canonical}".encode(errors="surrogatepass")).digest()
+        return f"s:{base64.urlsafe_b64encode(digest).decode().rstrip('=')}"
+
+    def __str__(self) -> str:
+        return self.canonical

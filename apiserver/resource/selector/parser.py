@@ -1,7 +1,13 @@
-"""Tokens to nodes, by recursive descent over the grammar of calico-semantics 2.1."""
+"""Tokens to a selector, over the grammar of calico-semantics 2.1.
 
+Groups may be nested as deep as a text is long, as in Calico, whose stack grows: open groups are kept in
+a list here, and nothing recurses.
+"""
+
+from dataclasses import dataclass, field
 from typing import Literal
 
+from apiserver.resource.selector.decision import decide
 from apiserver.resource.selector.nodes import (
     Comparison,
     Everything,
@@ -12,124 +18,147 @@ from apiserver.resource.selector.nodes import (
     Not,
     Selector,
     SelectorError,
+    render,
 )
-from apiserver.resource.selector.tokens import Kind, Token, tokenize
-
-# Calico has no limit, as Go's stack grows. Each level takes four of Python's frames (of 1,000) to
-# parse and at most three to evaluate.
-MAX_NESTING = 100
+from apiserver.resource.selector.tokens import Kind, Token, no_operator, tokenize
 
 
 def parse(text: str) -> Selector:
-    """Return the selector that `text` is, `all()` if blank; raise SelectorError if it is none."""
+    """Return the selector that `text` is, `all()` if blank; raise SelectorError if it is none.
+
+    Takes time in proportion to the length of the text, also for what is no selector.
+    """
     tokens = tokenize(text)
-    if len(tokens) == 1:
-        return Selector(Everything("all()"))
-    parser = _Parser(tokens)
-    root = parser.disjunction()
-    rest = parser.current
-    if rest.kind is not Kind.END:
-        message = f"unexpected content at end of selector: {rest}"
-        raise SelectorError(message, rest.position)
-    return Selector(root)
+    root = Everything("all()") if len(tokens) == 1 else _Parser(tokens).tree()
+    return Selector(render(root), *decide(root))
+
+
+@dataclass(slots=True)
+class _Group:
+    """What has been read between two parentheses, or of the whole selector (no `opening`)."""
+
+    opening: Token | None = None
+    is_negated: bool = False
+    alternatives: list[Node] = field(default_factory=list)
+    conjuncts: list[Node] = field(default_factory=list)
+
+    def add(self, operand: Node, *, is_negated: bool) -> None:
+        self.conjuncts.append(Not(operand) if is_negated else operand)
+
+    def end_alternative(self) -> None:
+        self.alternatives.append(_joined("&&", self.conjuncts))
+        self.conjuncts = []
+
+    def node(self) -> Node:
+        self.end_alternative()
+        return _joined("||", self.alternatives)
+
+
+def _joined(operator: Literal["&&", "||"], operands: list[Node]) -> Node:
+    return operands[0] if len(operands) == 1 else Junction(operator, tuple(operands))
 
 
 class _Parser:
-    """The place reached in a list of tokens, and how many groups are open there."""
+    """The place reached in a list of tokens, and the groups that are open there."""
 
     def __init__(self, tokens: list[Token]) -> None:
-        self._tokens = tokens
-        self._next = 0
-        self._nesting = 0
+        self._rest = iter(tokens)
+        self._current = next(self._rest)
+        self._group = _Group()
+        self._enclosing: list[_Group] = []
 
-    @property
-    def current(self) -> Token:
-        return self._tokens[self._next]
+    def tree(self) -> Node:
+        while True:
+            self._operand()
+            if self._skip(Kind.OR):
+                self._group.end_alternative()
+            elif not self._skip(Kind.AND):
+                break
+        self._expect_end()
+        return self._group.node()
 
-    def disjunction(self) -> Node:
-        operands = [self._conjunction()]
-        while self._skip(Kind.OR):
-            operands.append(self._conjunction())
-        return _joined("||", operands)
+    def _operand(self) -> None:
+        """Read all that may stand between two operators: also parentheses that open and close."""
+        is_negated = self._negation()
+        while self._current.kind is Kind.OPEN_GROUP:
+            self._enclosing.append(self._group)
+            self._group = _Group(self._take(), is_negated)
+            is_negated = self._negation()
+        self._group.add(self._term(), is_negated=is_negated)
+        while self._enclosing and self._skip(Kind.CLOSE_GROUP):
+            closed, self._group = self._group, self._enclosing.pop()
+            self._group.add(closed.node(), is_negated=closed.is_negated)
 
-    def _conjunction(self) -> Node:
-        operands = [self._operand()]
-        while self._skip(Kind.AND):
-            operands.append(self._operand())
-        return _joined("&&", operands)
-
-    def _operand(self) -> Node:
-        negated = False
+    def _negation(self) -> bool:
+        is_negated = False
         while self._skip(Kind.NOT):
-            negated = not negated
-        operand = self._group() if self.current.kind is Kind.OPEN_GROUP else self._term()
-        return Not(operand) if negated else operand
-
-    def _group(self) -> Node:
-        self._nesting += 1
-        if self._nesting > MAX_NESTING:
-            message = f"parentheses are nested deeper than {MAX_NESTING} levels"
-            raise SelectorError(message, self.current.position)
-        self._expect(Kind.OPEN_GROUP, "(")
-        inner = self.disjunction()
-        self._expect(Kind.CLOSE_GROUP, ")")
-        self._nesting -= 1
-        return inner
+            is_negated = not is_negated
+        return is_negated
 
     def _term(self) -> Node:
         token = self._take()
         match token.kind:
+            case Kind.LABEL:
+                return self._condition(token)
+            case Kind.HAS:
+                return Has(token.text)
             case Kind.ALL:
                 return Everything("all()")
             case Kind.GLOBAL:
                 return Everything("global()")
-            case Kind.HAS:
-                return Has(token.text)
-            case Kind.LABEL:
-                return self._condition(token)
             case _:
-                raise SelectorError(f"unexpected {token}", token.position)
+                message = f"expected a label, has(), all(), global(), ! or (, found {token}"
+                raise SelectorError(message, token.position)
 
     def _condition(self, label: Token) -> Node:
         operator = self._take()
         match operator.kind.value:
             case "==" | "!=" | "contains" | "starts with" | "ends with" as comparison:
-                value = self._expect(Kind.STRING, "a string")
-                return Comparison(label.text, comparison, value.text)
+                return Comparison(label.text, comparison, self._string())
             case "in" | "not in" as membership:
                 return Membership(label.text, membership, self._set())
             case _:
-                raise SelectorError(f"expected an operator after {label}", operator.position)
+                raise no_operator(label, str(operator), operator.position)
+
+    def _string(self) -> str:
+        if self._current.kind is not Kind.STRING:
+            raise self._expected("a string in quotes")
+        return self._take().text[1:-1]
 
     def _set(self) -> frozenset[str]:
         """Read `{"a", "b",}`: strings, commas between them, and one more comma after the last."""
-        self._expect(Kind.OPEN_SET, "a set of strings in { }")
+        if not self._skip(Kind.OPEN_SET):
+            raise self._expected("a set of strings in { }")
         values: set[str] = set()
-        while self.current.kind is Kind.STRING:
-            values.add(self._take().text)
+        expected = "a string in quotes or }"
+        while self._current.kind is Kind.STRING:
+            values.add(self._string())
             if not self._skip(Kind.COMMA):
+                expected = "a comma or }"
                 break
-        self._expect(Kind.CLOSE_SET, "}")
+        if not self._skip(Kind.CLOSE_SET):
+            raise self._expected(expected)
         return frozenset(values)
+
+    def _expect_end(self) -> None:
+        opening = self._group.opening
+        if opening is not None:
+            raise self._expected(f"&&, || or ) for the ( at character {opening.position + 1}")
+        if self._current.kind is not Kind.END:
+            raise self._expected("&&, || or the end of the selector")
+
+    def _expected(self, what: str) -> SelectorError:
+        return SelectorError(f"expected {what}, found {self._current}", self._current.position)
 
     def _take(self) -> Token:
         """Return the current token and go on; the end stays the end."""
-        token = self.current
+        token = self._current
         if token.kind is not Kind.END:
-            self._next += 1
+            self._current = next(self._rest)
         return token
 
     def _skip(self, kind: Kind) -> bool:
-        found = self.current.kind is kind
-        self._next += found
-        return found
-
-    def _expect(self, kind: Kind, name: str) -> Token:
-        token = self.current
-        if not self._skip(kind):
-            raise SelectorError(f"expected {name}, not {token}", token.position)
-        return token
-
-
-def _joined(operator: Literal["&&", "||"], operands: list[Node]) -> Node:
-    return operands[0] if len(operands) == 1 else Junction(operator, tuple(operands))
+        if self._current.kind is not kind:
+            return False
+        self._take()
+        return True
