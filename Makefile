@@ -22,6 +22,7 @@ verify: .venv/installed
 update: .venv/installed ## fix what can be fixed by itself, and write the pages that the last run of the tests has found
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/python -m tests.reference
 	$(BIN)/python -m tests.conformance
 	$(BIN)/python -m tests.conformance.sidebyside
 

@@ -7,6 +7,7 @@ two may be updated one after the other.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 
 from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
 
@@ -61,9 +62,27 @@ def _count(document: JsonObject, name: str) -> int:
     return min(max(integer_at(document, name), 0), MAX_COUNT)
 
 
+class StopReason(StrEnum):
+    """Why an endpoint is captured no more (DESIGN 9.2)."""
+
+    END_TIME = "EndTime"
+    PACKET_LIMIT = "PacketLimit"
+    BYTE_LIMIT = "ByteLimit"
+    DURATION_LIMIT = "DurationLimit"
+    DELETED = "Deleted"
+    UNSELECTED = "Unselected"
+    NO_MATCH = "NoMatch"
+    ERROR = "Error"
+    MIXED = "Mixed"
+
+
 @dataclass(frozen=True, slots=True)
 class EndpointReport:
-    """One endpoint (pod and interface) of one capture: its state and what was counted so far."""
+    """One endpoint (pod and interface) of one capture: its state and what was counted so far.
+
+    With `folded` it stands for so many ended ones, of no pod or interface in particular; its
+    counters are their sums.
+    """
 
     pod: str
     pod_uid: str
@@ -75,6 +94,7 @@ class EndpointReport:
     dropped_writer: int = 0
     stop_reason: str = ""
     message: str = ""
+    folded: int = 0
 
     def to_json(self) -> JsonObject:
         """Render the entry of `endpoints[]`, the same in a report and in a capture's status."""
@@ -95,6 +115,8 @@ class EndpointReport:
             document["stopReason"] = self.stop_reason
         if self.message:
             document["message"] = self.message
+        if self.folded:
+            document["folded"] = self.folded
         return document
 
     @classmethod
@@ -111,12 +133,13 @@ class EndpointReport:
             dropped_writer=_count(document, "droppedWriter"),
             stop_reason=text_at(document, "stopReason"),
             message=text_at(document, "message"),
+            folded=_count(document, "folded"),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class CaptureReport:
-    """One capture on one node."""
+    """One capture on one node; `file_names_omitted` counts the older files that it does not name."""
 
     namespace: str
     name: str
@@ -125,10 +148,11 @@ class CaptureReport:
     directory: str
     endpoints: tuple[EndpointReport, ...] = ()
     file_names: tuple[str, ...] = ()
+    file_names_omitted: int = 0
 
     def to_json(self) -> JsonObject:
         """Render the entry of `spec.captures[]`."""
-        return {
+        document: JsonObject = {
             "namespace": self.namespace,
             "name": self.name,
             "uid": self.uid,
@@ -137,6 +161,9 @@ class CaptureReport:
             "endpoints": [each.to_json() for each in self.endpoints],
             "fileNames": list(self.file_names),
         }
+        if self.file_names_omitted:
+            document["fileNamesOmitted"] = self.file_names_omitted
+        return document
 
     @classmethod
     def from_json(cls, document: JsonObject) -> "CaptureReport":
@@ -155,6 +182,7 @@ class CaptureReport:
             file_names=tuple(
                 each for each in array_at(document, "fileNames") if isinstance(each, str)
             ),
+            file_names_omitted=_count(document, "fileNamesOmitted"),
         )
 
 

@@ -9,6 +9,7 @@ from ipaddress import ip_address
 from pathlib import Path
 
 from apiserver.agents.directory import AgentAddress
+from apiserver.durations import parse_duration
 from apiserver.flags import (
     ALONE,
     DEFAULT_CA_LIFETIME,
@@ -16,11 +17,12 @@ from apiserver.flags import (
     DEFAULT_SERVICE_NAME,
     IN_CLUSTER,
     NAMESPACE_VARIABLE,
+    POD_VARIABLE,
     build_parser,
 )
+from apiserver.registry.caps import Allowance
 from apiserver.server.limits import Bounds
 from apiserver.serving.tls import TLSFiles
-from apiserver.wire.durations import parse_duration
 
 
 class ConfigError(Exception):
@@ -64,11 +66,13 @@ class StandaloneConfig:
 class ClusterConfig:
     """A server in a cluster: `kubeconfig` None means the pod's own ServiceAccount.
 
+    `pod_name` is what its Events say they come from, empty where that is not known.
     `tls` None means certificates of the installation's own CA, which live as long as is said here.
     """
 
     kubeconfig: Path | None
     namespace: str
+    pod_name: str
     service_name: str
     take_over: bool
     tls: TLSFiles | None
@@ -90,6 +94,7 @@ class Config:
     data_dir: Path
     mode: StandaloneConfig | ClusterConfig
     bounds: Bounds
+    allowance: Allowance
     shutdown_delay_seconds: float
     shutdown_seconds: float
     log_level: str
@@ -106,7 +111,7 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
     else:
         mode = _cluster(options, environment, problems)
     delay = _seconds("--shutdown-delay-duration", options.shutdown_delay_duration, problems)
-    bounds = _bounds(options, problems)
+    bounds, allowance = _bounds(options, problems), _allowance(options, problems)
     _require_address(options.bind_address, problems)
     if problems or mode is None:
         raise ConfigError(tuple(problems))
@@ -118,6 +123,7 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
         data_dir=options.data_dir,
         mode=mode,
         bounds=bounds,
+        allowance=allowance,
         shutdown_delay_seconds=delay or 0.0,
         shutdown_seconds=options.shutdown_seconds,
         log_level=options.log_level,
@@ -147,13 +153,24 @@ def _bounds(options: argparse.Namespace, problems: list[str]) -> Bounds:
         *("max_requests_inflight", "max_mutating_requests_inflight"),
         *("max_watches", "max_watches_per_user"),
     )
+    return Bounds(*_numbers(options, names, problems))
+
+
+def _allowance(options: argparse.Namespace, problems: list[str]) -> Allowance:
+    names = ("max_captures", "max_captures_per_namespace", "max_endpoints_per_capture")
+    return Allowance(*_numbers(options, names, problems))
+
+
+def _numbers(
+    options: argparse.Namespace, names: tuple[str, ...], problems: list[str]
+) -> list[int]:
     numbers = [int(getattr(options, name)) for name in names]
     problems.extend(
         f"{_flag(name)} must not be below zero"
         for name, number in zip(names, numbers, strict=True)
         if number < 0
     )
-    return Bounds(*numbers)
+    return numbers
 
 
 def _flag(name: str) -> str:
@@ -192,6 +209,7 @@ def _cluster(
     return ClusterConfig(
         kubeconfig=options.kubeconfig,
         namespace=namespace,
+        pod_name=environment.get(POD_VARIABLE, ""),
         service_name=options.service_name or DEFAULT_SERVICE_NAME,
         take_over=bool(options.take_over),
         tls=_tls(options, problems),

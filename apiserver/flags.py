@@ -8,10 +8,12 @@ import argparse
 from pathlib import Path
 from typing import Final
 
+from apiserver.registry.caps import Allowance
 from apiserver.server.limits import Bounds
 
 # Given by the downward API to the pod that the server runs in.
 NAMESPACE_VARIABLE = "POD_NAMESPACE"
+POD_VARIABLE = "POD_NAME"
 
 # The CA outlives the certificates that it signs: those are exchanged many times under one CA.
 DEFAULT_CA_LIFETIME = "87600h"
@@ -80,11 +82,18 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_bounds(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("limits; 0: none").add_argument
-    default = Bounds()
+    default, allowance = Bounds(), Allowance()
     for flag, number, what in (
         ("--max-requests-inflight", default.read_only, "requests at once that only read"),
         ("--max-mutating-requests-inflight", default.mutating, "requests at once that write"),
         ("--max-watches", default.watches, "watches at once"),
         ("--max-watches-per-user", default.watches_per_user, "watches of one user, or pod"),
+        ("--max-captures", allowance.captures, "captures that are not over"),
+        (
+            "--max-captures-per-namespace",
+            allowance.captures_per_namespace,
+            "of them in one namespace",
+        ),
+        ("--max-endpoints-per-capture", allowance.endpoints_per_capture, "pods that one selects"),
     ):
         add(flag, type=int, default=number, help=f"{what}, {number} without")

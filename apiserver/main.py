@@ -6,7 +6,8 @@ import random
 import ssl
 import sys
 import time
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from uuid import uuid4
 
 from prometheus_client import CollectorRegistry
@@ -17,10 +18,15 @@ from apiserver.environment.interface import DelegationMetrics, Environment
 from apiserver.environment.standalone import alone
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.registry.admission import Admission
+from apiserver.registry.caps import capping
 from apiserver.registry.controls import Controls
+from apiserver.registry.explanation import Explanation
+from apiserver.registry.heartbeats import Heartbeats
 from apiserver.registry.leftovers import Leftovers
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.registry.reports import ReportMerger
+from apiserver.registry.statuswriting import StatusWriter
+from apiserver.registry.upkeep import Upkeep
 from apiserver.registry.verbs import Registry
 from apiserver.server.admissionmetrics import AdmissionMetrics
 from apiserver.server.app import Door, build_app
@@ -58,36 +64,66 @@ async def run(config: Config) -> None:
     waits = isinstance(config.mode, ClusterConfig)
     numbers = CollectorRegistry()
     delegated = DelegationMetrics(ReviewMetrics(numbers), AdmissionMetrics(numbers))
+    heartbeats = Heartbeats(clock=utc_now, monotonic=time.monotonic)
     async with (
-        _environment(config, delegated) as environment,
+        _environment(config, delegated, heartbeats) as environment,
         # A pod that is being replaced has the directory for some seconds more.
         open_sqlite_store(config.data_dir, clock=utc_now, wait=waits) as store,
         FilterCompiler() as compiler,
+        _opening_registry(config, environment, store, compiler, delegated) as registry,
     ):
-        strategy = PacketCaptureStrategy(compiler)
-        admission = _admission(strategy, environment, delegated.admission)
-        registry = Registry(store, strategy, admission, clock=utc_now)
         limits = Limits(config.bounds)
         metrics = ServerMetrics(
             numbers, limits, stored=PACKET_CAPTURES, count=registry.reader.count
         )
-        await _serve(config, environment, registry, metrics)
+        await _serve(config, environment, registry, heartbeats, metrics)
 
 
 def _environment(
-    config: Config, delegated: DelegationMetrics
+    config: Config, delegated: DelegationMetrics, heartbeats: Heartbeats
 ) -> AbstractAsyncContextManager[Environment]:
     mode = config.mode
     if isinstance(mode, ClusterConfig):
-        return in_cluster(config, mode, delegated)
-    return alone(config, mode)
+        return in_cluster(config, mode, delegated, heartbeats)
+    return alone(config, mode, heartbeats)
+
+
+@asynccontextmanager
+async def _opening_registry(
+    config: Config,
+    environment: Environment,
+    store: Store,
+    compiler: FilterCompiler,
+    delegated: DelegationMetrics,
+) -> AsyncGenerator[Registry]:
+    """Put the verbs together with all that have a say in a write."""
+    strategy = PacketCaptureStrategy(compiler)
+    surroundings = environment.surroundings
+    async with capping(
+        store, strategy, config.allowance, surroundings=surroundings, clock=utc_now
+    ) as caps:
+        # The caps first, so that nobody else charges for what is refused anyway; the explanation last,
+        # because it speaks only of what nobody refuses.
+        explanation = Explanation(strategy, compiler, surroundings, environment.access)
+        controls = (caps, *environment.controls, explanation)
+        admission = _admission(
+            strategy, environment, Controls(controls, stepped=delegated.admission.stepped)
+        )
+        yield Registry(store, strategy, admission, clock=utc_now, claims=caps)
 
 
 async def _serve(
-    config: Config, environment: Environment, registry: Registry, metrics: ServerMetrics
+    config: Config,
+    environment: Environment,
+    registry: Registry,
+    heartbeats: Heartbeats,
+    metrics: ServerMetrics,
 ) -> None:
     ending = Ending()
-    merger = ReportMerger(registry, clock=utc_now, monotonic=time.monotonic)
+    surroundings = environment.surroundings
+    writer = StatusWriter(registry, surroundings, environment.recorder, clock=utc_now)
+    merger = ReportMerger(writer, heartbeats, monotonic=time.monotonic)
+    upkeep = Upkeep(registry, merger, surroundings, heartbeats, clock=utc_now)
     leftovers = Leftovers(registry, environment.namespaces, monotonic=time.monotonic)
     routes = _routes(registry, merger, environment, ending)
     door = Door(
@@ -109,7 +145,7 @@ async def _serve(
         ) as port,
         asyncio.TaskGroup() as tasks,
     ):
-        working = [tasks.create_task(merger.run()), tasks.create_task(leftovers.run())]
+        working = [tasks.create_task(each.run()) for each in (merger, leftovers, upkeep)]
         log.info("serving", extra={"address": config.bind_address, "port": port})
         await until_signalled()
         log.info("ending")
@@ -121,14 +157,12 @@ async def _serve(
 
 
 def _admission(
-    strategy: PacketCaptureStrategy,
-    environment: Environment,
-    counted: AdmissionMetrics,
+    strategy: PacketCaptureStrategy, environment: Environment, controls: Controls
 ) -> Admission:
     return Admission(
         strategy,
         namespaces=environment.namespaces,
-        controls=Controls(environment.controls, stepped=counted.stepped),
+        controls=controls,
         clock=utc_now,
         new_uid=lambda: str(uuid4()),
         new_suffix=lambda: "".join(random.choices(NAME_SUFFIX_ALPHABET, k=NAME_SUFFIX_LENGTH)),  # noqa: S311 - a name, not a secret

@@ -25,6 +25,7 @@ NODE_VARIABLE: Final = "NODE_NAME"
 NAMESPACE_VARIABLE: Final = "POD_NAMESPACE"
 DEFAULT_CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 MAX_PORT: Final = 65535
+DEFAULT_MAX_ENDPOINTS: Final = 500
 
 _STANDALONE_NEEDS: Final = (
     "kubeconfig",
@@ -67,7 +68,10 @@ class InCluster:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything that the agent is told at its start; `healthz_port` 0 means none."""
+    """Everything that the agent is told at its start; `healthz_port` 0 means none.
+
+    `max_endpoints` is how many of one capture may run here, 0 for any number.
+    """
 
     node_name: str
     mode: Standalone | InCluster
@@ -76,6 +80,7 @@ class Config:
     secure_port: int
     healthz_bind_address: str
     healthz_port: int
+    max_endpoints: int
     log_level: str
 
 
@@ -93,6 +98,12 @@ def _parser(capture_dir: str) -> argparse.ArgumentParser:
     add("--secure-port", type=int, default=8443, help="port to serve files on, with TLS")
     add("--healthz-bind-address", default="127.0.0.1", help="address to answer probes on")
     add("--healthz-port", type=int, default=0, help="port to answer probes on; 0: none")
+    add(
+        "--max-endpoints-per-capture",
+        type=int,
+        default=DEFAULT_MAX_ENDPOINTS,
+        help="of one capture, how many are captured on this node at a time; 0: any number",
+    )
     add("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
     cluster = parser.add_argument_group("in a cluster").add_argument
     cluster("--namespace", help=f"of this installation; default: ${NAMESPACE_VARIABLE}")
@@ -129,6 +140,7 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
         secure_port=options.secure_port,
         healthz_bind_address=options.healthz_bind_address,
         healthz_port=options.healthz_port,
+        max_endpoints=options.max_endpoints_per_capture,
         log_level=options.log_level,
     )
 
@@ -158,6 +170,8 @@ def _common_problems(options: argparse.Namespace, node: str) -> Iterator[str]:
     for name in ("secure_port", "healthz_port"):
         if not 0 <= getattr(options, name) <= MAX_PORT:
             yield f"{_flag(name)} must be a number from 0 to {MAX_PORT}"
+    if options.max_endpoints_per_capture < 0:
+        yield "--max-endpoints-per-capture must be a number from 0 on"
     if options.secure_port == options.healthz_port != 0:
         yield "--secure-port and --healthz-port must not be the same"
 

@@ -7,8 +7,7 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from pathlib import Path
 from uuid import uuid4
 
-from apiserver.resource.codec import decode_capture
-from apiserver.serving.clock import utc_now
+from apiserver.resource.spec.codec import decode_capture
 from apiserver.serving.lifecycle import until_signalled
 from apiserver.serving.logs import log_causes, log_to_stderr
 from apiserver.serving.loop import run as run_loop
@@ -77,7 +76,13 @@ async def run(config: Config) -> None:
         following_links() as links,
         open_engine(bell.hear) as engine,
     ):
-        reconciler = Reconciler(engine, storage, captures, sender, clock=utc_now)
+        reconciler = Reconciler(
+            engine,
+            storage,
+            captures,
+            sender,
+            max_endpoints=config.max_endpoints,
+        )
         bell.reconciler = reconciler
         if isinstance(endpoints, Pods):
             bell.accounts = AccountLabels(captures, endpoints)

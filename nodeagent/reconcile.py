@@ -7,31 +7,34 @@ endpoints of one capture one after the other, because they share a directory.
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakValueDictionary
 
 from apiserver.agentapi import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
-from apiserver.serving.clock import Clock
+from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.engine import CaptureEngine
-from nodeagent.capture.events import Counted, Ended, Event, FirstPacket, WriteFailed
-from nodeagent.capture.plan import Phase, Plan, Planned, RingKey, make_plan
-from nodeagent.capture.records import CaptureRecord, EndpointRecord
+from nodeagent.capture.events import Counted, Ended, Event, FirstPacket, Spent, WriteFailed
+from nodeagent.capture.plan import Plan, Planned, Progress, RingKey, make_plan
+from nodeagent.capture.records import EndpointRecord
+from nodeagent.capture.rings import Rings
 from nodeagent.capture.storage import CaptureStorage
+from nodeagent.capture.times import REAL, Times
 from nodeagent.cluster.captures import CaptureSet
-from nodeagent.discovery.endpoints import Endpoint, is_same_link
+from nodeagent.discovery.endpoints import Endpoint
 from nodeagent.discovery.links import Link
 from nodeagent.files.directory import DirectoryError
-from nodeagent.libpcap.errors import CaptureError, FileError
 
 log = logging.getLogger(__name__)
 
 # Counters that change are passed on at most this often; a changed state goes at once.
 COUNTERS_SECONDS = 5.0
 
-# Wall clocks are stepped; a start or end is looked at again at least this often while one is due.
-LONGEST_WAIT_SECONDS = 60.0
+# Clocks are set, and nothing says so: while a capture has a start or an end, also one in the past, the
+# plan is made anew this often (26 ms of a processor for 1,000 rings). And for how long an endpoint with
+# a limit of that has run is remembered in such steps.
+LONGEST_WAIT_SECONDS = 5.0
 
 
 class Reports(Protocol):
@@ -54,17 +57,19 @@ class Reconciler:
         captures: CaptureSet,
         reports: Reports,
         *,
-        clock: Clock,
+        times: Times = REAL,
+        max_endpoints: int = 0,
     ) -> None:
         self._engine = engine
         self._storage = storage
         self._captures = captures
         self._reports = reports
-        self._clock = clock
+        self._clock = times.clock
+        self._max_endpoints = max_endpoints
+        self._rings = Rings(engine, storage, times=times, replan=self.wake)
         self._endpoints: tuple[Endpoint, ...] = ()
         self._links: Mapping[str, Link] = {}
         self._records: dict[CaptureUID, CaptureRecord] = {}
-        self._ended: dict[RingKey, CaptureError] = {}
         self._present: dict[CaptureUID, PacketCapture] = {}
         self._plan = Plan({}, None)
         # Each capture is settled by one task at a time; what changes meanwhile has it do so again.
@@ -99,7 +104,10 @@ class Reconciler:
                 return
             case Ended(key, error):
                 assert isinstance(key, RingKey)
-                self._ended[key] = error
+                self._rings.note_end(key, error)
+            case Spent(key):
+                assert isinstance(key, RingKey)
+                self._rings.note_end(key, None)
             case WriteFailed(key, error):
                 assert isinstance(key, RingKey)
                 endpoint = self._find(key)
@@ -125,11 +133,7 @@ class Reconciler:
     async def stop_all(self) -> None:
         """End all rings and remember their counters; captures go on when the agent is back."""
         for record in self._records.values():
-            running = [each for each in record.endpoints.values() if each.running]
-            for endpoint in running:
-                await self._stop(endpoint)
-            if running:
-                await self._save(record)
+            await self._rings.stop_all(record)
 
     def _begin_round(self, tasks: asyncio.TaskGroup) -> None:
         """Compute the plan, and have every capture brought in line with it."""
@@ -139,7 +143,14 @@ class Reconciler:
         present = self._captures.captures
         self._present = {capture.uid: capture for capture in present}
         links = {name: link.index for name, link in self._links.items()}
-        self._plan = make_plan(present, self._endpoints, links=links, now=self._clock())
+        self._plan = make_plan(
+            present,
+            self._endpoints,
+            links=links,
+            now=self._clock(),
+            progress=self._progress,
+            max_endpoints=self._max_endpoints,
+        )
         for uid in {*self._present, *self._records, *self._captures.gone}:
             if uid in self._settling:
                 self._unsettled.add(uid)
@@ -176,163 +187,50 @@ class Reconciler:
         if capture is None:
             await self._settle_absent(uid)
             return
-        record = await self._record(capture)
+        record = self._records.get(uid)
+        if record is None:
+            record = await self._recall(capture)
+            if record.endpoints:
+                # The plan is from before: the next one knows how far they are.
+                self.wake()
+                return
+        record.capture = capture
+        record.store_identity = self._captures.identity_of(uid)
         wanted = {key: each for key, each in plan.rings.items() if key.capture == uid}
         record.forget_unknown(wanted)
-        # First, because a pod that was made anew under its name takes over the name of the file.
-        for key, endpoint in record.endpoints.items():
-            if key not in wanted:
-                await self._settle_unwanted(endpoint, wanted)
+        await self._settle_unwanted(record, wanted)
         for key, planned in wanted.items():
-            await self._settle_endpoint(
-                record, record.endpoint(key, planned.endpoint.pod), planned
-            )
-        await self._save(record)
+            endpoint = record.endpoint(key, planned.endpoint.pod)
+            await self._rings.settle(record, endpoint, planned)
+        await self._rings.save(record)
         self._reports.put(record.report())
+
+    async def _settle_unwanted(
+        self, record: CaptureRecord, wanted: Mapping[RingKey, Planned]
+    ) -> None:
+        """End what is selected no more; before anything is begun.
+
+        Because a pod that was made anew under its name takes over the name of the file.
+        """
+        selected = {key.pod_uid for key in wanted}
+        present = {each.pod_uid for each in self._endpoints}
+        for endpoint in record.unwanted(wanted):
+            await self._rings.settle_unwanted(record, endpoint, wanted=selected, present=present)
+        record.fold(wanted)
 
     async def _settle_absent(self, uid: CaptureUID) -> None:
         """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
         record = self._records.get(uid)
-        for endpoint in record.endpoints.values() if record else ():
-            if endpoint.running:
-                await self._stop(endpoint)
+        if record is not None:
+            await self._rings.stop_all(record)
         if uid in self._captures.gone:
             await self._remove(uid)
 
-    async def _record(self, capture: PacketCapture) -> CaptureRecord:
-        record = self._records.get(capture.uid)
-        if record is None:
-            record = CaptureRecord(capture)
-            await self._storage.recall(record)
-            self._records[capture.uid] = record
-        record.capture = capture
+    async def _recall(self, capture: PacketCapture) -> CaptureRecord:
+        record = CaptureRecord(capture)
+        await self._storage.recall(record)
+        self._records[capture.uid] = record
         return record
-
-    async def _settle_endpoint(
-        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
-    ) -> None:
-        error = self._ended.pop(endpoint.key, None)
-        if error is not None and endpoint.running:
-            await self._stop(endpoint)
-            self._fail(endpoint, error)
-        if planned.phase is Phase.RUNNING:
-            await self._keep_running(record, endpoint, planned)
-            return
-        if endpoint.running:
-            await self._stop(endpoint)
-        match planned.phase:
-            case Phase.SCHEDULED:
-                endpoint.schedule()
-            case Phase.ENDED:
-                endpoint.finish(planned.reason or "EndTime", planned.message)
-            case Phase.BLOCKED:
-                endpoint.block(planned.message)
-
-    async def _settle_unwanted(
-        self, endpoint: EndpointRecord, wanted: Collection[RingKey]
-    ) -> None:
-        if endpoint.running:
-            await self._stop(endpoint)
-        pod = endpoint.key.pod_uid
-        if any(each.pod_uid == pod for each in wanted):
-            endpoint.finish("Deleted", "it is not known to be the pod's any more")
-        elif any(each.pod_uid == pod for each in self._endpoints):
-            endpoint.finish("Unselected")
-        else:
-            endpoint.finish("Deleted")
-
-    async def _keep_running(
-        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
-    ) -> None:
-        if endpoint.running and not is_same_link(endpoint.tap, planned.tap):
-            # What the ring is on may be another pod's by now.
-            await self._stop(endpoint)
-        if endpoint.running and endpoint.filter == planned.filter:
-            endpoint.settle_state()
-            return
-        if endpoint.is_waiting and endpoint.tap == planned.tap:
-            return
-        endpoint.tap = planned.tap
-        try:
-            if endpoint.running:
-                await self._swap(record, endpoint, planned)
-            else:
-                await self._start(record, endpoint, planned)
-        except (CaptureError, FileError, DirectoryError) as error:
-            if endpoint.running:
-                await self._stop(endpoint)
-            self._storage.distrust(record)
-            self._fail(endpoint, error)
-
-    async def _start(
-        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
-    ) -> None:
-        path = await self._storage.new_file(record, endpoint, identity=self._identity(record))
-        interface = planned.endpoint.interface
-        await self._engine.start(
-            endpoint.key,
-            interface=interface,
-            expression=planned.filter,
-            path=path,
-            tap=planned.tap,
-        )
-        endpoint.begin(planned.filter)
-        record.file_names = await self._storage.file_names(record)
-        log.info(
-            "capture started",
-            extra={"capture": record.capture.name, "pod": endpoint.pod, "interface": interface},
-        )
-
-    async def _swap(
-        self, record: CaptureRecord, endpoint: EndpointRecord, planned: Planned
-    ) -> None:
-        """Go on with another filter in a new file; the old one has its rotated name by then."""
-        path, old = await self._storage.next_file(record, endpoint, now=self._clock())
-        counters = await self._engine.swap(endpoint.key, expression=planned.filter, path=path)
-        if not counters.file.packets:
-            await self._storage.discard(old)
-        endpoint.begin(planned.filter)
-        record.file_names = await self._storage.file_names(record)
-
-    async def _stop(self, endpoint: EndpointRecord) -> None:
-        counters = await self._engine.stop(endpoint.key)
-        # It may have ended by itself meanwhile; the next ring of this key did not.
-        self._ended.pop(endpoint.key, None)
-        endpoint.end(counters.total)
-        log.info("capture stopped", extra={"pod": endpoint.pod})
-
-    def _fail(self, endpoint: EndpointRecord, error: Exception) -> None:
-        """Say what is wrong with an endpoint, and try it again later."""
-
-        def try_again() -> None:
-            endpoint.is_waiting = False
-            self.wake()
-
-        is_news = endpoint.message != str(error)
-        pause = endpoint.fail(str(error))
-        asyncio.get_running_loop().call_later(pause, try_again)
-        if is_news:
-            log.warning("endpoint is not captured", extra={"error": str(error), "retry": pause})
-
-    async def _save(self, record: CaptureRecord) -> None:
-        try:
-            await self._storage.save(record, identity=self._identity(record))
-        except DirectoryError as error:
-            log.warning("state of a capture is not saved", extra={"error": str(error)})
-            if await self._storage.is_lost(record):
-                await self._begin_anew(record, error)
-
-    async def _begin_anew(self, record: CaptureRecord, error: DirectoryError) -> None:
-        """Somebody has removed the directory: rings that write to files nobody can find are ended."""
-        self._storage.distrust(record)
-        for endpoint in record.endpoints.values():
-            if endpoint.running:
-                await self._stop(endpoint)
-                self._fail(endpoint, error)
-
-    def _identity(self, record: CaptureRecord) -> str:
-        """Return the store that holds the capture: only its word will remove the files."""
-        return self._captures.identity_of(record.capture.uid)
 
     async def _remove(self, uid: CaptureUID) -> None:
         """Remove the files of a capture that is gone for certain."""
@@ -360,13 +258,18 @@ class Reconciler:
             self._is_count_due = True
             asyncio.get_running_loop().call_later(COUNTERS_SECONDS, self.wake)
 
+    def _progress(self, key: RingKey) -> Progress:
+        return self._rings.progress(self._find(key))
+
     def _find(self, key: RingKey) -> EndpointRecord | None:
         record = self._records.get(key.capture)
         return record.endpoints.get(key) if record else None
 
     def _delay(self) -> float | None:
-        """Return the seconds until time alone changes the plan; None: never."""
+        """Return the seconds until time alone may change the plan; None: never."""
         due = self._plan.next_change
+        longest = LONGEST_WAIT_SECONDS if self._plan.is_passing else None
         if due is None:
-            return None
-        return min(max((due - self._clock()).total_seconds(), 0.0), LONGEST_WAIT_SECONDS)
+            return longest
+        left = max((due - self._clock()).total_seconds(), 0.0)
+        return left if longest is None else min(left, longest)

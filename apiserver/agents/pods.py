@@ -4,21 +4,22 @@ An address says only where to ask. Who answers is for TLS to prove: a pod that c
 has no certificate for the node's name.
 """
 
+import asyncio
 import logging
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Collection, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import assert_never
+from typing import Final, assert_never
 
 from apiserver import agentapi
 from apiserver.agents.directory import AgentAddress
 from apiserver.jsontypes import JsonObject, array_at, integer_at, object_at, text_at
+from apiserver.upstream import reflector
 from apiserver.upstream.client import Client
 from apiserver.upstream.reflector import (
     Changed,
     ChangeType,
-    Collection,
     Disconnected,
     Listed,
     Observation,
@@ -27,6 +28,9 @@ from apiserver.upstream.reflector import (
 )
 
 log = logging.getLogger(__name__)
+
+NO_AGENT: Final = "no agent on its node"
+NOT_READY: Final = "the agent on its node is not ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,9 @@ class PodDirectory:
     def __init__(self) -> None:
         self._pods: dict[str, AgentPod] = {}
         self._by_node: dict[str, AgentPod] = {}
+        self._is_listed = False
+        self._changed_nodes: set[str] = set()
+        self._has_changed = asyncio.Event()
 
     def nodes(self) -> tuple[str, ...]:
         """Return all nodes that have an agent's pod, sorted."""
@@ -58,6 +65,25 @@ class PodDirectory:
         pod = self._by_node.get(node)
         return pod.address if pod else None
 
+    def problem_on(self, node: str) -> str | None:
+        """Return why the node's agent cannot capture, empty if it can; None if nothing is known yet."""
+        if not self._is_listed:
+            return None
+        pod = self._by_node.get(node)
+        if pod is None:
+            return NO_AGENT
+        return "" if pod.is_ready else NOT_READY
+
+    async def next_change(self) -> frozenset[str]:
+        """Wait for a change; return the nodes of which there is something else to say.
+
+        The first list is a change, even if it is empty. For one consumer.
+        """
+        await self._has_changed.wait()
+        self._has_changed.clear()
+        changed, self._changed_nodes = frozenset(self._changed_nodes), set()
+        return changed
+
     def node_of_pod(self, name: str, uid: str) -> str:
         """Return the node of the agent's pod that is called so, an empty text if there is none."""
         pod = self._pods.get(name)
@@ -66,6 +92,9 @@ class PodDirectory:
     def replace(self, pods: Iterable[AgentPod]) -> None:
         """Have these from now on."""
         self._pods = {each.name: each for each in pods}
+        if not self._is_listed:
+            self._is_listed = True
+            self._has_changed.set()
         self._sort()
 
     def put(self, pod: AgentPod) -> None:
@@ -89,7 +118,18 @@ class PodDirectory:
                 each.created,
             ),
         )
+        before = self._by_node
         self._by_node = {each.node: each for each in best}
+        self._note(_readiness(before) ^ _readiness(self._by_node))
+
+    def _note(self, changed: Collection[tuple[str, bool]]) -> None:
+        if changed:
+            self._changed_nodes |= {node for node, _ in changed}
+            self._has_changed.set()
+
+
+def _readiness(by_node: Mapping[str, AgentPod]) -> set[tuple[str, bool]]:
+    return {(node, pod.is_ready) for node, pod in by_node.items()}
 
 
 @asynccontextmanager
@@ -97,7 +137,7 @@ async def following_agents(client: Client, *, namespace: str) -> AsyncGenerator[
     """Keep a directory of the agents in `namespace` true for as long as the block lasts."""
     directory = PodDirectory()
     selector = {"labelSelector": agentapi.AGENT_POD_SELECTOR}
-    pods = Collection(client, f"/api/v1/namespaces/{namespace}/pods", selector)
+    pods = reflector.Collection(client, f"/api/v1/namespaces/{namespace}/pods", selector)
     async with observing(pods, partial(_take, directory)):
         yield directory
 

@@ -19,21 +19,24 @@ from apiserver.cluster.admission.policies import following_policies
 from apiserver.cluster.admission.quotas import following_quotas
 from apiserver.cluster.admission.webhooks import following_webhooks
 from apiserver.cluster.delegation import awaiting_delegation
+from apiserver.cluster.events import recording_events
 from apiserver.cluster.keeping import Keeper
 from apiserver.cluster.namespaces import following_namespaces
+from apiserver.cluster.surroundings import following_surroundings
 from apiserver.config import ClusterConfig, Config
 from apiserver.environment.certificates import keeping_certificates
 from apiserver.environment.interface import DelegationMetrics, Environment
 from apiserver.environment.standalone import opening_connections
 from apiserver.environment.trust import read_trust
 from apiserver.registry.packetcaptures import PACKET_CAPTURES
+from apiserver.resource.surroundings import Silence
 from apiserver.serving.probes import Check
 from apiserver.upstream.client import Client, open_client, open_in_cluster_client
 
 
 @asynccontextmanager
 async def in_cluster(
-    config: Config, mode: ClusterConfig, counted: DelegationMetrics
+    config: Config, mode: ClusterConfig, counted: DelegationMetrics, silence: Silence
 ) -> AsyncGenerator[Environment]:
     """Set up an environment. Raises UpstreamError, OSError or ValueError where flags cannot work."""
     fixed = await asyncio.to_thread(read_trust, config)
@@ -48,6 +51,8 @@ async def in_cluster(
         following_policies(client, PACKET_CAPTURES, namespaces) as policies,
         following_quotas(client, PACKET_CAPTURES) as quotas,
         following_agents(client, namespace=mode.namespace) as directory,
+        following_surroundings(client, directory, silence) as surroundings,
+        recording_events(client, instance=mode.pod_name) as recorder,
         keeping_certificates(client, mode, directory) as own,
         opening_connections() as session,
     ):
@@ -61,6 +66,8 @@ async def in_cluster(
             controls=(webhooks, policies, quotas),
             agents=AgentClient(session, directory, lambda: own.shown_to_agents),
             pod_nodes=directory,
+            surroundings=surroundings,
+            recorder=recorder,
             checks=(
                 _check("authentication", lambda: trust.problem),
                 _check("delegation", partial(_problem, delegation)),

@@ -7,6 +7,8 @@ from apiserver.auth.access import Access, PodNodes
 from apiserver.auth.authentication import Authenticator
 from apiserver.cluster.namespaces import Namespaces
 from apiserver.registry.controls import AdmissionControl
+from apiserver.resource.status.happenings import Recorder
+from apiserver.resource.surroundings import Surroundings
 from apiserver.server.admissionmetrics import AdmissionMetrics
 from apiserver.server.authmetrics import ReviewMetrics
 from apiserver.serving.probes import Check
@@ -23,9 +25,9 @@ class DelegationMetrics:
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Who may ask and how that is known, how the server shows who it is, and where the agents are.
+    """Who may ask and how that is known, how the server shows who it is, and what is around it.
 
-    `controls` are asked about every write; `checks` are what must be right here before the server is ready.
+    `agents` are those that it asks for files, `recorder` takes what happens to captures. `controls` are asked about every write; `checks` are what must be right here before the server is ready.
     """
 
     tls: ServerTLS
@@ -35,4 +37,6 @@ class Environment:
     controls: tuple[AdmissionControl, ...]
     agents: AgentClient | None
     pod_nodes: PodNodes | None
+    surroundings: Surroundings
+    recorder: Recorder
     checks: tuple[Check, ...]

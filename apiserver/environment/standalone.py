@@ -14,11 +14,16 @@ from apiserver.cluster.namespaces import EveryNamespace
 from apiserver.config import AgentsConfig, Config, StandaloneConfig
 from apiserver.environment.interface import Environment
 from apiserver.environment.trust import read_trust
+from apiserver.registry.surroundings import NothingKnown
+from apiserver.resource.status.happenings import SilentRecorder
+from apiserver.resource.surroundings import Silence
 from apiserver.serving.tls import ServerTLS, client_tls
 
 
 @asynccontextmanager
-async def alone(config: Config, mode: StandaloneConfig) -> AsyncGenerator[Environment]:
+async def alone(
+    config: Config, mode: StandaloneConfig, silence: Silence
+) -> AsyncGenerator[Environment]:
     """Set up an environment from files. Raises OSError, ssl.SSLError or ValueError."""
     pair = await asyncio.to_thread(mode.tls.read)
     trust = await asyncio.to_thread(read_trust, config)
@@ -31,6 +36,8 @@ async def alone(config: Config, mode: StandaloneConfig) -> AsyncGenerator[Enviro
             controls=(),
             agents=agents,
             pod_nodes=None,
+            surroundings=NothingKnown(silence),
+            recorder=SilentRecorder(),
             checks=(),
         )
 

@@ -1,18 +1,22 @@
-"""A child process that compiles filters, one after the other: requests on standard input, answers on output.
+"""A child process that compiles expressions, one filter after the other: requests in, answers out.
 
-A request is `REQUEST` (how many seconds of CPU it may take, how many bytes of text follow) and the
-text; an answer is a line of JSON, `{"instructions": n}` or `{"error": message}`. Only what goes wrong
-with the filter is an answer; all else ends the process with a status that is not 0.
+A request is `REQUEST` (how many seconds of CPU it may take, how many bytes follow) and JSON: for each
+alternative an array of texts. An answer is a line of JSON: `{"programs": [...]}`, for each alternative
+an array of programs (`listing.packed`), or `{"error": message, "alternative": index}`. Only what goes wrong with the
+filter is an answer; all else ends the process with a status that is not 0.
 """
 
 import json
 import math
 import resource
 import sys
+from collections.abc import Sequence
 from struct import Struct
 from typing import Final
 
-from apiserver.pcap.program import FilterError, count_instructions
+from apiserver.jsontypes import JsonObject, JsonValue
+from apiserver.pcap.expressions import FilterError, check_length, compile_texts, dead_handle
+from apiserver.pcap.listing import packed
 
 REQUEST: Final = Struct(">II")
 MAX_MEMORY_BYTES: Final = 1 << 30
@@ -25,17 +29,25 @@ def main() -> None:
     while header := requests.read(REQUEST.size):
         cpu_seconds, length = REQUEST.unpack(header)
         _allow(cpu_seconds)
-        text = requests.read(length).decode(errors="replace")
-        answers.write(json.dumps(answer(text)).encode() + b"\n")
+        alternatives = json.loads(requests.read(length))
+        answers.write(json.dumps(answer(alternatives)).encode() + b"\n")
         answers.flush()
 
 
-def answer(text: str) -> dict[str, int | str]:
-    """Return the answer about one filter."""
-    try:
-        return {"instructions": count_instructions(text)}
-    except FilterError as error:
-        return {"error": error.message}
+def answer(alternatives: Sequence[Sequence[str]]) -> JsonObject:
+    """Return the answer about the texts of each alternative."""
+    programs: list[JsonValue] = []
+    length = 0
+    with dead_handle() as handle:
+        for number, texts in enumerate(alternatives):
+            try:
+                codes = compile_texts(handle, texts)
+                length += sum(map(len, codes))
+                check_length(length)
+            except FilterError as error:
+                return {"error": error.message, "alternative": number}
+            programs.append([packed(code) for code in codes])
+    return {"programs": programs}
 
 
 def _confine() -> None:

@@ -1,101 +1,110 @@
-"""Filter programs: pcap-filter text compiled by libpcap, and what they let pass."""
+"""Filter programs: made of filters, with libpcap for what users wrote in its language, and run."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Final
 
-from apiserver.pcap.binding import CData, ffi, lib, text_of
+from apiserver.pcap.assembly import assemble, for_direction
+from apiserver.pcap.binding import CData, ffi, lib
+from apiserver.pcap.expressions import (
+    MAX_INSTRUCTIONS,
+    REJECT,
+    Expressions,
+    FilterError,
+    check_length,
+    compile_expressions,
+    dead_handle,
+)
+from apiserver.pcap.listing import Code
+from apiserver.resource.filters import PacketFilter
+from apiserver.resource.types import Direction
 
-DLT_EN10MB: Final = 1
-SNAP_LENGTH: Final = 262_144
-
-MAX_EXPRESSION_BYTES: Final = 16 * 1024
-# Linux attaches programs of at most 4,096 instructions (BPF_MAXINSNS); the agent may add some.
-MAX_INSTRUCTIONS: Final = 4_000
-
-_PCAP_NETMASK_UNKNOWN: Final = 0xFFFFFFFF
-
-
-class FilterError(Exception):
-    """A filter that cannot be used; `message` tells its author why."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.message = message
+__all__ = [
+    "MAX_INSTRUCTIONS",
+    "FilterError",
+    "Program",
+    "compile_filter",
+    "compile_offline",
+    "open_filter",
+]
 
 
 class Program:
-    """A compiled filter, good inside the block of `open_program`."""
+    """A filter for packets in files; good inside the block of `open_filter`.
 
-    def __init__(self, compiled: CData) -> None:
-        self._compiled = compiled
+    A packet in a file does not say which way it went: there is a program for either way.
+    """
 
-    @property
-    def instructions(self) -> int:
-        """How many instructions of the kernel's packet filter the program has."""
-        return int(self._compiled.bf_len)
+    def __init__(self, programs: Mapping[bool, CData]) -> None:
+        self._programs = programs
 
-    def matches(self, packet: bytes) -> bool:
-        """Say whether the filter lets an Ethernet frame pass."""
-        header = ffi.new("struct pcap_pkthdr *", {"caplen": len(packet), "len": len(packet)})
-        return bool(lib.pcap_offline_filter(self._compiled, header, ffi.from_buffer(packet)))
+    def matches(self, frame: bytes, *, is_outgoing: bool = False) -> bool:
+        """Say whether the filter lets an Ethernet frame pass that leaves the interface, or enters."""
+        return self.kept(frame, is_outgoing=is_outgoing) > 0
+
+    def kept(self, frame: bytes, *, is_outgoing: bool = False) -> int:
+        """Return how many bytes of a frame are kept, 0 for none; may be more than there are."""
+        header = ffi.new("struct pcap_pkthdr *", {"caplen": len(frame), "len": len(frame)})
+        program = self._programs[is_outgoing]
+        return int(lib.pcap_offline_filter(program, header, ffi.from_buffer(frame)))
 
 
 @contextmanager
-def open_program(expression: str) -> Iterator[Program]:
-    """Compile an expression for Ethernet frames; an empty one lets everything pass.
+def open_filter(
+    packet_filter: PacketFilter, *, outgoing_is: Direction = Direction.IN
+) -> Iterator[Program]:
+    """Compile a filter for Ethernet frames in files.
 
-    Takes more than quadratic time (`apiserver.resource.filters`) and can look up names: what comes
-    from users is compiled by `apiserver.pcap.compiler`.
+    What users wrote is compiled here, in this process: `apiserver.pcap.compiler` has another one.
 
     Raises:
-        FilterError: libpcap refuses the expression, or it is over our limits.
+        FilterError: libpcap refuses an expression, or nothing passes it, or the program is too long.
     """
-    with _open_dead_handle() as handle:
-        compiled = ffi.new("struct bpf_program *")
-        text = _c_string(expression)
-        if lib.pcap_compile(handle, compiled, text, 1, _PCAP_NETMASK_UNKNOWN) != 0:
-            raise FilterError(text_of(lib.pcap_geterr(handle)))
-        try:
-            program = Program(compiled)
-            _check_length(program)
-            yield program
-        finally:
-            lib.pcap_freecode(compiled)
+    codes = compile_offline(packet_filter, outgoing_is=outgoing_is, is_accepted=False)
+    lines = {way: ffi.new("struct bpf_insn[]", code) for way, code in codes.items()}
+    yield Program(
+        {
+            way: ffi.new("struct bpf_program *", {"bf_len": len(each), "bf_insns": each})
+            for way, each in lines.items()
+        }
+    )
 
 
-def count_instructions(expression: str) -> int:
-    """Return how long the program of an expression is; raise FilterError if it cannot be used."""
-    with open_program(expression) as program:
-        return program.instructions
+def compile_filter(handle: CData, packet_filter: PacketFilter, *, outgoing_is: Direction) -> Code:
+    """Compile a filter for the packets of a live handle.
+
+    Takes at most about a second, and may run in any thread, beside a dispatch on the same handle. An
+    expression that nothing passes is no error: which numbers a pod's names of ports have was not
+    known when its author could still be told.
+
+    Raises:
+        FilterError: libpcap refuses an expression, or the program is too long.
+    """
+    expressions = compile_expressions(handle, packet_filter, is_accepted=True)
+    code = assemble(packet_filter, expressions, outgoing_is=outgoing_is)
+    check_length(len(code))
+    return code
 
 
-@contextmanager
-def _open_dead_handle() -> Iterator[CData]:
-    handle = lib.pcap_open_dead(DLT_EN10MB, SNAP_LENGTH)
-    if handle == ffi.NULL:
-        raise MemoryError("libpcap has no memory for a handle")
-    try:
-        yield handle
-    finally:
-        lib.pcap_close(handle)
+def compile_offline(
+    packet_filter: PacketFilter, *, outgoing_is: Direction, is_accepted: bool
+) -> dict[bool, Code]:
+    """Compile a filter for packets in files, by whether they leave the interface.
+
+    Raises:
+        FilterError: as `open_filter`; accepted before, as `compile_filter`.
+    """
+    with dead_handle() as handle:
+        expressions = compile_expressions(handle, packet_filter, is_accepted=is_accepted)
+    codes = {
+        direction is outgoing_is: _one_way(packet_filter, expressions, direction)
+        for direction in Direction
+    }
+    check_length(max(len(code) for code in codes.values()))
+    return codes
 
 
-def _c_string(expression: str) -> bytes:
-    """Encode an expression whole: C would end it at a NUL, and what is left may let more pass."""
-    text = expression.encode(errors="replace")
-    if b"\0" in text:
-        raise FilterError("a filter expression has no NUL characters")
-    if len(text) > MAX_EXPRESSION_BYTES:
-        raise FilterError(
-            f"the filter is too complex: its expression has more than {MAX_EXPRESSION_BYTES} bytes"
-        )
-    return text
-
-
-def _check_length(program: Program) -> None:
-    if program.instructions > MAX_INSTRUCTIONS:
-        raise FilterError(
-            f"the filter is too complex: it takes {program.instructions} instructions "
-            f"of at most {MAX_INSTRUCTIONS}"
-        )
+def _one_way(packet_filter: PacketFilter, expressions: Expressions, direction: Direction) -> Code:
+    known = for_direction(packet_filter, direction)
+    if known is None:
+        return REJECT
+    return assemble(known, expressions, outgoing_is=direction, is_live=False)

@@ -165,7 +165,7 @@ class Admission:
         if not request.subresource:
             metadata = prepare_update(sent, object_at(old, "metadata"))
             document = strategy.prepare_for_update({**document, "metadata": metadata}, old)
-            return strategy.canonical(document)
+            return strategy.canonical(document, old)
         document = strategy.prepare_for_status_update(document, old)
         if not is_tracked:
             return document
@@ -181,6 +181,7 @@ class Admission:
             if strategy.needs_new_generation(document, old):
                 metadata = with_next_generation(metadata)
                 document = {**document, "metadata": metadata}
+                document = strategy.begin_generation(document, now=self._clock())
             errors = validate_metadata_update(metadata, old_metadata)
         await self._require_valid(document, old, errors)
         request.warn(metadata_warnings(metadata, old_metadata))

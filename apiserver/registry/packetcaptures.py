@@ -1,25 +1,34 @@
 """PacketCapture's answers to the generic verbs: what is particular about the resource."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from apiserver.fields import FieldError, forbidden
-from apiserver.jsontypes import JsonObject, JsonValue, array_at, integer_at, object_at, text_at
+from apiserver.fields import invalid as invalid_value
+from apiserver.jsontypes import JsonObject, JsonValue, integer_at, object_at, text_at
 from apiserver.pcap.compiler import CompilerError, FilterCompiler
-from apiserver.pcap.program import FilterError
+from apiserver.pcap.expressions import FilterError
+from apiserver.registry import columns
 from apiserver.registry.large import LargeWork
 from apiserver.resource import types
-from apiserver.resource.codec import canonical_spec
-from apiserver.resource.filters import CAPTURE_ALL, expression
-from apiserver.resource.schema import kind_schema
-from apiserver.resource.status import status_state
+from apiserver.resource.filters import CAPTURE_ALL, PacketFilter, packet_filter
+from apiserver.resource.schema.kind import kind_schema
+from apiserver.resource.spec.advice import spec_warnings
+from apiserver.resource.spec.findings import in_order, is_about
+from apiserver.resource.spec.validation import (
+    name_problems,
+    name_warnings,
+    spelt_spec,
+    validate_spec,
+)
+from apiserver.resource.status.conditions import reopened
+from apiserver.resource.times import parse_time
 from apiserver.resource.types import Filter, NamedPort, Spec
-from apiserver.resource.validation import name_problems, name_warnings, size_errors, validate_spec
-from apiserver.wire.ages import age
 from apiserver.wire.body import cannot_be_handled
 from apiserver.wire.metaschema import OBJECT_META
 from apiserver.wire.resources import Resource, Subresource
-from apiserver.wire.status import internal, invalid
+from apiserver.wire.status import internal
 from apiserver.wire.structure import structural_errors
 from apiserver.wire.table import Column
 
@@ -37,22 +46,11 @@ PACKET_CAPTURES = Resource(
     ),
 )
 
-_COLUMNS = (
-    Column("Name", "string", "Name of the capture.", format="name"),
-    Column("State", "string", "State over all nodes."),
-    Column("Pods", "integer", "Pods selected so far."),
-    Column("Packets", "integer", "Packets captured."),
-    Column("Dropped", "integer", "Packets that passed the filter and are in no file."),
-    Column("Size", "string", "Bytes captured."),
-    Column("Age", "string", "Time since the capture was created."),
-    Column("Selector", "string", "Which pods.", priority=1),
-    Column("Start", "date", "When it begins.", priority=1),
-    Column("End", "date", "When it ends.", priority=1),
-    Column("Nodes", "integer", "Nodes that have selected pods.", priority=1),
-)
+# A filter that takes libpcap longer than this to compile is refused: an answer comes within a second.
+COMPILE_SECONDS = 0.7
 
-# A filter that takes libpcap longer than this to compile is refused.
-COMPILE_SECONDS = 5.0
+# What the program of a filter is made of.
+_COMPILED = ("filters", "snapLength", "headersOnly")
 
 
 class PacketCaptureStrategy:
@@ -81,40 +79,22 @@ class PacketCaptureStrategy:
     @property
     def columns(self) -> tuple[Column, ...]:
         """The columns of its Table (DESIGN 3)."""
-        return _COLUMNS
+        return columns.COLUMNS
 
     def cells(self, document: JsonObject, now: datetime) -> tuple[JsonValue, ...]:
         """Return an object's row."""
-        metadata = object_at(document, "metadata")
-        spec, status = object_at(document, "spec"), object_at(document, "status")
-        return (
-            text_at(metadata, "name"),
-            status_state(status),
-            integer_at(status, "pods"),
-            integer_at(status, "packets"),
-            integer_at(status, "dropped"),
-            human_bytes(integer_at(status, "bytes")),
-            age(text_at(metadata, "creationTimestamp"), now),
-            text_at(spec, "selector"),
-            spec.get("startTime"),
-            spec.get("endTime"),
-            len(array_at(status, "files")),
-        )
+        return columns.cells(document, now)
 
     def name_problems(self, name: str) -> Sequence[str]:
         """Return what is wrong with a name."""
         return name_problems(name)
 
-    def canonical(self, document: JsonObject) -> JsonObject:
+    def canonical(self, document: JsonObject, old: JsonObject | None = None) -> JsonObject:
         """Return the object as it is stored. Raises ApiError 400 naming every unreadable value.
 
-        Raises ApiError 422 for what is too large to be read at all.
+        What cannot be read but is as in `old`, the object before, stays as it is.
         """
-        errors = size_errors(object_at(document, "spec"))
-        if errors:
-            name = text_at(object_at(document, "metadata"), "name")
-            raise invalid(self.resource.kind, self.resource.group, name, errors)
-        spec, errors = canonical_spec(object_at(document, "spec"))
+        spec, errors = spelt_spec(object_at(document, "spec"), _spec_of(old))
         if errors:
             raise cannot_be_handled(self.resource, "; ".join(str(each) for each in errors))
         return {**document, "spec": spec, "status": object_at(document, "status")}
@@ -135,6 +115,12 @@ class PacketCaptureStrategy:
         """Tell whether the spec differs."""
         return object_at(document, "spec") != object_at(old, "spec")
 
+    def begin_generation(self, document: JsonObject, *, now: datetime) -> JsonObject:
+        """Return the object, whose generation is new, as not complete: that was said of the old spec."""
+        generation = integer_at(object_at(document, "metadata"), "generation")
+        status = reopened(object_at(document, "status"), generation=generation, now=now)
+        return {**document, "status": status}
+
     async def validate(self, document: JsonObject, old: JsonObject | None) -> list[FieldError]:
         """Return everything that is wrong; what has not changed is not looked at again."""
         return [*self._status_errors(document, old), *await self._spec_errors(document, old)]
@@ -147,33 +133,65 @@ class PacketCaptureStrategy:
         return list(structural_errors(status, schema, "status"))
 
     async def _spec_errors(self, document: JsonObject, old: JsonObject | None) -> list[FieldError]:
-        spec = object_at(document, "spec")
-        old_spec = object_at(old, "spec") if old is not None else None
+        spec, old_spec = object_at(document, "spec"), _spec_of(old)
         if spec == old_spec:
             return []
         size = len(text_at(spec, "selector"))
         decoded, errors = await self._large.run(size, lambda: validate_spec(spec, old_spec))
-        if decoded is not None and not errors:
-            errors = await self._filter_errors(decoded)
+        if _is_compiled_anew(spec, old_spec) and not any(
+            is_about(each, "filters") for each in errors
+        ):
+            errors = in_order([*errors, *await self._filter_errors(decoded)])
         return errors
 
     async def _filter_errors(self, spec: Spec) -> list[FieldError]:
-        text = expression(spec.filters, _placeholders(spec.filters))
-        if text == CAPTURE_ALL:
+        # An empty rule lets everything pass, whatever the others say: they are compiled all the same.
+        at = [i for i, rule in enumerate(spec.filters) if rule != Filter()]
+        rules = tuple(spec.filters[i] for i in at)
+        compiled = packet_filter(replace(spec, filters=rules), _placeholders(rules))
+        if compiled == CAPTURE_ALL:
             return []
         try:
-            await self._compiler.check(text, deadline_seconds=COMPILE_SECONDS)
+            await self._compiler.check(compiled, deadline_seconds=COMPILE_SECONDS)
         except FilterError as error:
-            return [forbidden("spec.filters", str(error))]
+            return [_field_error(error, compiled, at)]
         except CompilerError as error:
             raise internal(str(error)) from error
         return []
 
     def warnings(self, document: JsonObject, old: JsonObject | None) -> tuple[str, ...]:
         """Return what is accepted but deserves a warning."""
+        spec, metadata = object_at(document, "spec"), object_at(document, "metadata")
         if old is not None:
-            return ()
-        return name_warnings(text_at(object_at(document, "metadata"), "name"))
+            return tuple(spec_warnings(spec, object_at(old, "spec")))
+        created = parse_time(text_at(metadata, "creationTimestamp"))
+        return (
+            *name_warnings(text_at(metadata, "name")),
+            *spec_warnings(spec, None, created=created),
+        )
+
+
+def _spec_of(document: JsonObject | None) -> JsonObject | None:
+    return None if document is None else object_at(document, "spec")
+
+
+def _is_compiled_anew(spec: JsonObject, old: JsonObject | None) -> bool:
+    """Say whether anything differs that the program of a filter depends on."""
+    return old is None or any(spec.get(name) != old.get(name) for name in _COMPILED)
+
+
+def _field_error(error: FilterError, compiled: PacketFilter, at: Sequence[int]) -> FieldError:
+    """Return what is wrong with the rule that libpcap refuses, or with all of them together.
+
+    `at` are the places of the compiled rules in the spec.
+    """
+    if error.alternative is None:
+        return forbidden("spec.filters", error.message)
+    alternative = compiled.alternatives[error.alternative]
+    field = f"spec.filters[{at[alternative.rule]}]"
+    if alternative.expression:
+        return invalid_value(f"{field}.expression", alternative.expression, error.message)
+    return forbidden(field, error.message)
 
 
 def _placeholders(filters: Sequence[Filter]) -> dict[tuple[str, int | None], tuple[int]]:
@@ -185,15 +203,3 @@ def _placeholders(filters: Sequence[Filter]) -> dict[tuple[str, int | None], tup
         if isinstance(port, NamedPort)
     ]
     return {name: (number,) for number, name in enumerate(names, start=1)}
-
-
-def human_bytes(count: int) -> str:
-    """Return a number of bytes as people read it: `0`, `812`, `1.2Ki`, `34Mi`."""
-    step, one_digit = 1024, 9.95
-    size, units = float(count), ["", "Ki", "Mi", "Gi", "Ti"]
-    # Rounded first, so that no number reaches the next unit by how it is shown.
-    while round(size) >= step and len(units) > 1:
-        size /= step
-        units.pop(0)
-    digits = 1 if size != count and size < one_digit else 0
-    return f"{size:.{digits}f}{units[0]}"

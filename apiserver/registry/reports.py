@@ -2,7 +2,7 @@
 
 A report only marks captures as changed and is answered at once; one task writes. What is not yet
 written is lost with the process, and comes again: an agent that has lost the server sends all that
-it knows when it is back.
+it knows when it is back. What else may change a status (time, pods, nodes) marks captures as well.
 """
 
 import asyncio
@@ -15,14 +15,11 @@ import orjson
 
 from apiserver.agentapi import CaptureReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.registry.requests import Origin, Request
-from apiserver.registry.verbs import Registry
-from apiserver.resource.status import NodeStatus, is_older, is_state_change, merge_node
-from apiserver.resource.times import render_time
-from apiserver.serving.clock import Clock
-from apiserver.wire.body import Decoded
+from apiserver.registry.heartbeats import Heartbeats
+from apiserver.registry.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.resource.status.bounds import sound_endpoints
+from apiserver.resource.status.merging import NodeStatus, is_older, is_state_change, merge_node
 from apiserver.wire.status import ApiError
-from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 
 log = logging.getLogger(__name__)
 
@@ -33,25 +30,27 @@ class Pace:
 
     Reports that arrive within `coalescing` become one write; counters alone are written at most
     once in `counters` per capture, so that watchers are not flooded; a write that failed (the store
-    is away) is tried again after `retry`.
+    is away) is tried again after `retry`. Pods come and go all the time: what that does to a status is
+    computed at most once in `surroundings`.
     """
 
     coalescing: float = 0.1
+    surroundings: float = 1.0
     counters: float = 5.0
     retry: float = 1.0
 
 
-_OPTIONS = WriteOptions(
-    dry_run=False, field_manager="packetcapture-apiserver", field_validation=FieldValidation.IGNORE
-)
+_BOOT_ID_LENGTH = 64
+
+# For a merge that is only looked at.
+_ANY_TIME = ""
 
 
 @dataclass(slots=True)
 class _Pending:
     """What the nodes said of one capture since its last write."""
 
-    namespace: str
-    name: str
+    subject: CaptureIdentity
     nodes: dict[str, NodeStatus] = field(default_factory=dict)
     due: float = 0.0
 
@@ -61,15 +60,16 @@ class ReportMerger:
 
     def __init__(
         self,
-        registry: Registry,
+        writer: StatusWriter,
+        heartbeats: Heartbeats,
         *,
-        clock: Clock,
         monotonic: Callable[[], float],
         pace: Pace | None = None,
     ) -> None:
         self._pace = pace or Pace()
-        self._registry = registry
-        self._clock = clock
+        self._writer = writer
+        self._registry = writer.registry
+        self._heartbeats = heartbeats
         self._monotonic = monotonic
         # Bounded by the number of captures that exist: each is checked before it is taken.
         self._pending: dict[str, _Pending] = {}
@@ -79,6 +79,7 @@ class ReportMerger:
 
     async def take(self, report: NodeReport) -> ReportAnswer:
         """Note what a node says; captures that are unknown, or another object by now, are refused."""
+        self._heartbeats.heard(report.node)
         accepted: list[str] = []
         rejected: list[Rejected] = []
         for capture in report.captures:
@@ -88,6 +89,13 @@ class ReportMerger:
             else:
                 accepted.append(capture.uid)
         return ReportAnswer(tuple(accepted), tuple(rejected))
+
+    def touch(self, subject: CaptureIdentity, *, urgent: bool = True) -> None:
+        """Have a capture's status computed anew: at once, or some time soon if it is not `urgent`."""
+        if urgent:
+            self._pend(subject, self._monotonic() + self._pace.coalescing)
+        elif subject.uid not in self._pending:
+            self._pend(subject, self._monotonic() + self._pace.surroundings)
 
     async def _take_one(self, report: NodeReport, capture: CaptureReport) -> str:
         # Asked before the store is read: what is written meanwhile would be in neither.
@@ -103,7 +111,7 @@ class ReportMerger:
             return "the capture was deleted and another has its name"
         node = _node_status(report, capture)
         status = object_at(document, "status")
-        merged = merge_node(status, node, observed_time=render_time(self._clock()))
+        merged = merge_node(status, node, observed_time=_ANY_TIME)
         # What the store has says nothing of what is about to be written over it.
         is_uncertain = was_on_its_way or self._is_on_its_way(capture.uid)
         if merged is status and not is_uncertain:
@@ -120,15 +128,16 @@ class ReportMerger:
         due = now + self._pace.coalescing
         if not urgent:
             due = max(due, self._last_write.get(capture.uid, 0.0) + self._pace.counters)
-        pending = self._pending.get(capture.uid)
-        if pending is None:
-            pending = _Pending(capture.namespace, capture.name, due=due)
-            self._pending[capture.uid] = pending
+        pending = self._pend(CaptureIdentity(capture.namespace, capture.name, capture.uid), due)
         noted = pending.nodes.get(node.node)
         if noted is None or not is_older(node, noted.boot_id, noted.sequence):
             pending.nodes[node.node] = node
+
+    def _pend(self, subject: CaptureIdentity, due: float) -> _Pending:
+        pending = self._pending.setdefault(subject.uid, _Pending(subject, due=due))
         pending.due = min(pending.due, due)
         self._changed.set()
+        return pending
 
     async def run(self) -> None:
         """Write what is due, for ever."""
@@ -156,25 +165,16 @@ class ReportMerger:
                 return
 
     async def _write(self, uid: str, pending: _Pending) -> None:
-        async def merged(old: JsonObject) -> Request:
-            document = old
-            if text_at(object_at(old, "metadata"), "uid") == uid:
-                status = object_at(old, "status")
-                for node in pending.nodes.values():
-                    status = merge_node(status, node, observed_time=render_time(self._clock()))
-                document = {**old, "status": status}
-            return Request(Decoded(document), _OPTIONS, subresource="status", origin=Origin.PATCH)
-
         try:
-            await self._registry.patch(pending.namespace, pending.name, merged)
+            is_written = await self._writer.write(pending.subject, pending.nodes.values())
         except ApiError as error:
             self._failed(uid, pending, error)
-            return
         except Exception:
             # A report that this server cannot handle must not end the server for all others.
-            log.exception("status cannot be written", extra={"capture": pending.name})
-            return
-        self._remember_write(uid)
+            log.exception("status cannot be written", extra={"capture": pending.subject.name})
+        else:
+            if is_written:
+                self._remember_write(uid)
 
     def _failed(self, uid: str, pending: _Pending, error: ApiError) -> None:
         """Try again what time may mend; of a capture that is gone there is nothing left to tell."""
@@ -199,12 +199,13 @@ class ReportMerger:
 def _node_status(report: NodeReport, capture: CaptureReport) -> NodeStatus:
     return NodeStatus(
         node=report.node,
-        boot_id=report.boot_id,
+        boot_id=report.boot_id[:_BOOT_ID_LENGTH],
         sequence=report.sequence,
         observed_generation=capture.observed_generation,
         directory=capture.directory,
-        endpoints=tuple(each.to_json() for each in capture.endpoints),
+        endpoints=sound_endpoints(each.to_json() for each in capture.endpoints),
         file_names=capture.file_names,
+        file_names_omitted=capture.file_names_omitted,
     )
 
 

@@ -36,8 +36,10 @@ class Strategy(Protocol):
     def name_problems(self, name: str) -> Sequence[str]:
         """Return what is wrong with a name."""
 
-    def canonical(self, document: JsonObject) -> JsonObject:
+    def canonical(self, document: JsonObject, old: JsonObject | None = None) -> JsonObject:
         """Return the object in the form in which it is stored: defaults filled in, one spelling.
+
+        What cannot be read but is as in `old` stays as it is.
 
         Raises ApiError (400) for values that cannot be read as what their field holds.
         """
@@ -53,6 +55,9 @@ class Strategy(Protocol):
 
     def needs_new_generation(self, document: JsonObject, old: JsonObject) -> bool:
         """Tell whether more than metadata and status differ."""
+
+    def begin_generation(self, document: JsonObject, *, now: datetime) -> JsonObject:
+        """Return the object, whose generation is new, without what its status says of the old one."""
 
     async def validate(self, document: JsonObject, old: JsonObject | None) -> list[FieldError]:
         """Return everything that is wrong with the object; `old` is None on create."""

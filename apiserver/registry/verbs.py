@@ -6,12 +6,13 @@ begins anew with what that left, unless the client has said which version it wan
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext, suppress
 from dataclasses import dataclass, replace
 from weakref import WeakValueDictionary
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.registry.admission import Admission
+from apiserver.registry.claims import Claims, Unclaimed
 from apiserver.registry.documents import Documents
 from apiserver.registry.reading import Page, Reader
 from apiserver.registry.requests import DeleteRequest, Origin, Request
@@ -61,7 +62,13 @@ class Registry:
     """One resource in one store."""
 
     def __init__(
-        self, store: Store, strategy: Strategy, admission: Admission, *, clock: Clock
+        self,
+        store: Store,
+        strategy: Strategy,
+        admission: Admission,
+        *,
+        clock: Clock,
+        claims: Claims | None = None,
     ) -> None:
         self.strategy = strategy
         self.documents = Documents(strategy.resource)
@@ -69,6 +76,7 @@ class Registry:
         self.large = admission.large
         self._store = store
         self._admission = admission
+        self._claims = claims or Unclaimed()
         self._clock = clock
         self._queues: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 
@@ -106,10 +114,10 @@ class Registry:
             try:
                 value = self.documents.encode(document)
                 _require_room(value)
-                with store_errors(self.resource, "create"):
-                    revision = await self._store.create(
-                        self.reader.keys.key(namespace, name), value
-                    )
+                key = self.reader.keys.key(namespace, name)
+                async with self._claimed(request, document):
+                    with store_errors(self.resource, "create"):
+                        revision = await self._store.create(key, value)
             except KeyExistsError as error:
                 if text_at(object_at(request.document, "metadata"), "name"):
                     raise self._already_exists(error.current, name) from error
@@ -260,8 +268,15 @@ class Registry:
             await self._replace(stored, None)
             return Written(document)
         bounded = request.user is not None
-        written = await self._replace(stored, document, bounded=bounded)
+        async with self._claimed(request, document, old):
+            written = await self._replace(stored, document, bounded=bounded)
         return Written(written or document)
+
+    def _claimed(
+        self, request: Request, document: JsonObject, old: JsonObject | None = None
+    ) -> AbstractAsyncContextManager[None]:
+        """Hold a place for what a user writes; the server itself needs nobody's leave."""
+        return nullcontext() if request.user is None else self._claims.claimed(document, old)
 
     def _queue(self, namespace: str, name: str) -> asyncio.Lock:
         """Return the lock of those who keep losing races for one object; it goes with the last of them."""

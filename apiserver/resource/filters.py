@@ -1,76 +1,225 @@
-"""The rules of a capture as pcap-filter text, the language that libpcap compiles.
+"""The rules of a capture with every name resolved, as values and as pcap-filter text.
 
-Rules are alternatives, and so are the ports of a rule, hence the whole is one flat disjunction of
-terms like `tcp port 80` or `proto 132`. Each term matches IPv4 and IPv6, and a port matches source
-or destination. Only numbers get into the text: libpcap would look up names on the machine it runs on.
-
-Two limits of the kernel's filters show: of a packet in IPv4 fragments only the first has ports, and
-an IPv6 protocol or port is seen behind the fixed header (a protocol behind a fragment header too).
+A `PacketFilter` is what `apiserver.pcap` makes programs of. Its alternatives are the rules of a spec:
+a packet passes if it meets one. Only numbers get into a text: libpcap would look up names on the
+machine it runs on.
 """
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from ipaddress import IPv4Network
+from itertools import product
 from typing import Final, TypeAlias
 
-from apiserver.resource.ports import SCTP, TCP, UDP
-from apiserver.resource.types import Filter, NamedPort, PortRange
+from apiserver.resource.spec.ports import ICMP, ICMPV6, SCTP, TCP, UDP
+from apiserver.resource.types import (
+    Direction,
+    Filter,
+    NamedPort,
+    Network,
+    PortRange,
+    Spec,
+    TCPFlags,
+)
 
 MAX_RULES: Final = 128
-# libpcap's optimizer takes time between the square and the cube of the number of terms. The worst
-# are ranges without a protocol: 64 take 0.2 s, 128 1.6 s (1,983 instructions), 256 14 s (libpcap
-# 1.10.3). Single ports without a protocol take an eighth of that, with one a hundredth.
 MAX_PORT_TERMS: Final = 128
-
-CAPTURE_ALL: Final = ""
+MAX_NETS: Final = 128
 
 # The ports that one endpoint gives a name to, by protocol; under None, those of any protocol.
 NamedPorts: TypeAlias = Mapping[tuple[str, int | None], Collection[int]]
 
+# The protocols that have ports; none is any of them.
 _QUALIFIERS: Final = {None: "", TCP: "tcp ", UDP: "udp ", SCTP: "sctp "}
+
+# Of the terms of one clause, as many are compiled in one piece.
+_CHUNK_TERMS: Final = 16
+
+_DIRECTIONS: Final = {Direction.IN: "inbound", Direction.OUT: "outbound"}
 
 
 class NoMatchError(Exception):
     """There are filters, but no packet of this endpoint can pass them: it must not be captured."""
 
 
-def expression(filters: Sequence[Filter], named_ports: NamedPorts) -> str:
-    """Return what libpcap shall let pass; CAPTURE_ALL is everything.
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """A rule with the names of its ports resolved (see `Filter`); `rule` is its index in the spec.
+
+    Two rules that say the same are equal.
+    """
+
+    protocol: int | None = None
+    ports: tuple[PortRange, ...] = ()
+    src_nets: tuple[Network, ...] = ()
+    dst_nets: tuple[Network, ...] = ()
+    direction: Direction | None = None
+    tcp_flags: tuple[TCPFlags, ...] = ()
+    icmp_type: int | None = None
+    expression: str = ""
+    rule: int = field(default=0, compare=False)
+
+    @property
+    def is_verbatim(self) -> bool:
+        """Whether libpcap compiles it for the handle, so that tags matter."""
+        return bool(self.expression)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether every packet meets it."""
+        return self == _EVERYTHING
+
+    @property
+    def text(self) -> str:
+        """All but the direction as pcap-filter text; empty if that lets everything pass."""
+        return _conjunction(_clauses(self))
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """`text` as alternatives of which each has few terms: libpcap's time grows with their cube."""
+        chunks = [
+            [clause[at : at + _CHUNK_TERMS] for at in range(0, len(clause), _CHUNK_TERMS)]
+            for clause in _clauses(self)
+        ]
+        return tuple(_conjunction(clauses) for clauses in product(*chunks))
+
+    @property
+    def asks_direction_only(self) -> bool:
+        """Whether every packet that goes its way meets it."""
+        return self == Alternative(direction=self.direction)
+
+    def __str__(self) -> str:
+        way = [[_DIRECTIONS[self.direction]]] if self.direction is not None else []
+        return _conjunction([*way, *_clauses(self)])
+
+
+_EVERYTHING: Final = Alternative()
+
+
+@dataclass(frozen=True, slots=True)
+class PacketFilter:
+    """Which packets are kept, and how much of each. Equal ones do the same.
+
+    Without alternatives every packet is kept. `snap_length` is in bytes, 0 for all.
+    """
+
+    alternatives: tuple[Alternative, ...] = ()
+    snap_length: int = 0
+    headers_only: bool = False
+
+    def __str__(self) -> str:
+        """Return one line in the manner of pcap-filter; `inbound` is to the pod."""
+        texts = [str(each) for each in self.alternatives]
+        several = len(texts) > 1
+        said = " or ".join(f"({each})" if several and " " in each else each for each in texts)
+        cuts = [
+            *(["headers only"] if self.headers_only else []),
+            *([f"at most {self.snap_length} bytes of each"] if self.snap_length else []),
+        ]
+        return ", ".join([said or "all packets", *cuts])
+
+
+CAPTURE_ALL: Final = PacketFilter()
+
+
+def packet_filter(spec: Spec, named_ports: NamedPorts) -> PacketFilter:
+    """Return what a spec lets pass on an endpoint.
 
     Raises:
         NoMatchError: All rules rest on names of ports that are not in `named_ports`.
     """
-    if not filters:
-        return CAPTURE_ALL
-    terms: dict[str, None] = {}
-    for rule in filters:
-        if rule.protocol is None and not rule.ports:
-            return CAPTURE_ALL
-        terms.update(dict.fromkeys(_terms(rule, named_ports)))
-    if not terms:
+    met = dict.fromkeys(_alternatives(spec.filters, named_ports))
+    if spec.filters and not met:
         raise NoMatchError
-    return " or ".join(terms)
+    alternatives = () if _EVERYTHING in met else tuple(met)
+    return PacketFilter(alternatives, spec.snap_length, spec.headers_only)
 
 
-def _terms(rule: Filter, named_ports: NamedPorts) -> Iterator[str]:
-    if not rule.ports:
-        yield f"proto {rule.protocol}"
-        return
-    # A protocol without ports has no packet with one: the rule matches nothing.
-    qualifier = _QUALIFIERS.get(rule.protocol)
-    if qualifier is None:
-        return
-    for port in rule.ports:
-        for ports in _resolved(port, rule.protocol, named_ports):
-            if ports.first == ports.last:
-                yield f"{qualifier}port {ports.first}"
-            else:
-                yield f"{qualifier}portrange {ports.first}-{ports.last}"
+def _alternatives(rules: Iterable[Filter], named_ports: NamedPorts) -> Iterator[Alternative]:
+    for number, rule in enumerate(rules):
+        # Only TCP has flags.
+        protocol = TCP if rule.tcp_flags and rule.protocol is None else rule.protocol
+        ports = tuple(_resolved(rule.ports, protocol, named_ports))
+        if not _can_be_met(rule, protocol, ports):
+            continue
+        yield Alternative(
+            protocol=protocol,
+            ports=ports,
+            src_nets=rule.src_nets,
+            dst_nets=rule.dst_nets,
+            direction=rule.direction,
+            tcp_flags=rule.tcp_flags,
+            icmp_type=rule.icmp_type,
+            expression=rule.expression,
+            rule=number,
+        )
+
+
+def _can_be_met(rule: Filter, protocol: int | None, ports: Sequence[PortRange]) -> bool:
+    """Tell whether what a rule asks for is there at all; if not, it must not ask for less instead."""
+    if rule.ports and not (ports and protocol in _QUALIFIERS):
+        return False
+    if rule.tcp_flags and protocol != TCP:
+        return False
+    return rule.icmp_type is None or protocol in {ICMP, ICMPV6}
 
 
 def _resolved(
-    port: PortRange | NamedPort, protocol: int | None, named_ports: NamedPorts
+    ports: Iterable[PortRange | NamedPort], protocol: int | None, named_ports: NamedPorts
 ) -> Iterator[PortRange]:
-    if isinstance(port, PortRange):
-        yield port
-        return
-    for number in sorted(named_ports.get((port.name, protocol), ())):
-        yield PortRange(number, number)
+    for port in ports:
+        if isinstance(port, NamedPort):
+            numbers = named_ports.get((port.name, protocol), ())
+            yield from (PortRange(number, number) for number in sorted(numbers))
+        else:
+            yield port
+
+
+def _clauses(rule: Alternative) -> list[list[str]]:
+    """Return what must be true, each as terms of which one must be."""
+    clauses = [
+        [f"({rule.expression})"] if rule.is_verbatim else [],
+        [_port_term(_QUALIFIERS[rule.protocol], ports) for ports in rule.ports],
+        [_net_term("src", net) for net in rule.src_nets],
+        [_net_term("dst", net) for net in rule.dst_nets],
+        [term for flags in rule.tcp_flags for term in _flag_terms(flags)],
+        _type_terms(rule.protocol, rule.icmp_type),
+    ]
+    says_protocol = rule.ports or rule.tcp_flags or rule.icmp_type is not None
+    if rule.protocol is not None and not says_protocol:
+        clauses.append([f"proto {rule.protocol}"])
+    return [clause for clause in clauses if clause]
+
+
+def _port_term(qualifier: str, ports: PortRange) -> str:
+    if ports.first == ports.last:
+        return f"{qualifier}port {ports.first}"
+    return f"{qualifier}portrange {ports.first}-{ports.last}"
+
+
+def _net_term(side: str, net: Network) -> str:
+    # Without `ip`, libpcap would look into ARP too.
+    family = "ip" if isinstance(net, IPv4Network) else "ip6"
+    return f"{family} {side} net {net}"
+
+
+def _flag_terms(flags: TCPFlags) -> Iterator[str]:
+    """Give a term for each IP version: libpcap's `tcp[13]` is of IPv4 only."""
+    condition = f"& {flags.present | flags.absent:#04x} = {flags.present:#04x}"
+    yield f"tcp[13] {condition}"
+    yield f"(ip6[6] = {TCP} and ip6[53] {condition})"
+
+
+def _type_terms(protocol: int | None, icmp_type: int | None) -> list[str]:
+    if icmp_type is None:
+        return []
+    return [f"{'icmp6' if protocol == ICMPV6 else 'icmp'}[0] = {icmp_type}"]
+
+
+def _conjunction(clauses: Sequence[Sequence[str]]) -> str:
+    alone = len(clauses) == 1
+    texts = [" or ".join(terms) for terms in clauses]
+    several = [len(terms) > 1 and not alone for terms in clauses]
+    return " and ".join(
+        f"({text})" if inside else text for text, inside in zip(texts, several, strict=True)
+    )

@@ -12,8 +12,8 @@ from aiohttp import web
 from apiserver.agentapi import CAPTURE_MEDIA_TYPE
 from apiserver.jsontypes import JsonObject
 from apiserver.registry.strategy import Strategy
-from apiserver.resource.fileschema import FILE_LIST
-from apiserver.resource.reportschema import report_schema
+from apiserver.resource.schema.files import FILE_LIST
+from apiserver.resource.schema.reports import report_schema
 from apiserver.resource.types import GROUP, GROUP_VERSION, VERSION
 from apiserver.server.context import Call
 from apiserver.server.reports import REPORTS

@@ -27,7 +27,7 @@ from kubernetes_asyncio.config import (
     load_kube_config,
 )
 
-from apiserver.jsontypes import JsonObject, integer_at, object_at, text_at
+from apiserver.jsontypes import JsonObject, array_at, integer_at, object_at, text_at
 from apiserver.upstream.lines import LineBuffer, LineTooLongError
 
 Query: TypeAlias = Mapping[str, str]
@@ -98,24 +98,37 @@ class UnreachableError(UpstreamError):
 class ApiStatusError(UpstreamError):
     """The server refused: the HTTP code, and what its Status says.
 
-    `retry_after` is the wait in seconds that the server asked for, 0 where it asked for none.
+    `retry_after` is the wait in seconds that the server asked for, 0 where it asked for none; `causes`
+    are the reasons of `details.causes`.
     """
 
-    def __init__(self, code: int, reason: str, message: str, *, retry_after: int = 0) -> None:
+    def __init__(
+        self,
+        code: int,
+        reason: str,
+        message: str,
+        *,
+        retry_after: int = 0,
+        causes: frozenset[str] = frozenset(),
+    ) -> None:
         super().__init__(": ".join(filter(None, (f"{code} {reason}".strip(), message))))
         self.code = code
         self.reason = reason
         self.message = message
         self.retry_after = retry_after
+        self.causes = causes
 
     @classmethod
     def from_status(cls, status: JsonObject, *, code: int = 0) -> "ApiStatusError":
         """Read a Status document; `code` is HTTP's, for a document that has none."""
+        details = object_at(status, "details")
+        causes = (each for each in array_at(details, "causes") if isinstance(each, dict))
         return cls(
             integer_at(status, "code") or code,
             text_at(status, "reason"),
             text_at(status, "message"),
-            retry_after=integer_at(object_at(status, "details"), "retryAfterSeconds"),
+            retry_after=integer_at(details, "retryAfterSeconds"),
+            causes=frozenset(text_at(each, "reason") for each in causes),
         )
 
 
@@ -125,9 +138,11 @@ class Client:
     def __init__(self, api: ApiClient) -> None:
         self._api = api
 
-    async def get_json(self, path: str, query: Query = NO_QUERY) -> JsonObject:
+    async def get_json(
+        self, path: str, query: Query = NO_QUERY, *, accept: str = JSON
+    ) -> JsonObject:
         """Return the document at `path`. Raises `ApiStatusError` or `UnreachableError`."""
-        return await self._exchange("GET", path, query)
+        return await self._exchange("GET", path, query, accept=accept)
 
     async def create(self, path: str, document: JsonObject) -> JsonObject:
         """Create `document` in the collection at `path` and return the answer.
@@ -149,7 +164,7 @@ class Client:
 
         Raises `ApiStatusError`, or `UnreachableError`, after which it may or may not have changed.
         """
-        return await self._exchange("PATCH", path, NO_QUERY, patch, MERGE_PATCH)
+        return await self._exchange("PATCH", path, NO_QUERY, patch, media=MERGE_PATCH)
 
     async def delete(self, path: str, options: JsonObject | None = None) -> JsonObject:
         """Delete the object at `path`, with DeleteOptions, and return the answer.
@@ -160,7 +175,7 @@ class Client:
 
     @asynccontextmanager
     async def stream_lines(
-        self, path: str, query: Query = NO_QUERY
+        self, path: str, query: Query = NO_QUERY, *, accept: str = JSON
     ) -> AsyncGenerator[AsyncIterator[JsonObject]]:
         """Follow an answer of one JSON object a line, as long as the server sends.
 
@@ -169,7 +184,7 @@ class Client:
         """
         with _translated():
             async with asyncio.timeout(REQUEST_SECONDS):
-                response = await self._send("GET", path, query)
+                response = await self._send("GET", path, query, accept=accept)
                 if response.status != HTTPStatus.OK:
                     async with response:
                         raise await _refusal(response)
@@ -184,11 +199,14 @@ class Client:
         path: str,
         query: Query,
         body: JsonObject | None = None,
+        *,
         media: str = JSON,
+        accept: str = JSON,
     ) -> JsonObject:
+        sending = self._send(method, path, query, body, media=media, accept=accept)
         with _translated():
             async with asyncio.timeout(REQUEST_SECONDS):
-                async with await self._send(method, path, query, body, media) as response:
+                async with await sending as response:
                     if not response.ok:
                         raise await _refusal(response)
                     return _document(await _read(response))
@@ -199,7 +217,9 @@ class Client:
         path: str,
         query: Query,
         body: JsonObject | None = None,
+        *,
         media: str = JSON,
+        accept: str = JSON,
     ) -> aiohttp.ClientResponse:
         # A type of the answer is named even though bodies are raw here: without one, a server may
         # choose another format.
@@ -207,7 +227,7 @@ class Client:
             path,
             method,
             query_params=list(query.items()),
-            header_params={"Accept": JSON, "Content-Type": media},
+            header_params={"Accept": accept, "Content-Type": media},
             body=body,
             auth_settings=["BearerToken"],
             _preload_content=False,

@@ -12,11 +12,11 @@ What a consumer may rely on:
 import asyncio
 import random
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from http import HTTPStatus
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
 from apiserver.upstream.backoff import Backoff, Jitter
@@ -101,15 +101,31 @@ class Collection:
         self, version: str, *, seconds: int
     ) -> AsyncGenerator[AsyncIterator[JsonObject]]:
         """Follow the events after `version`, for as long as the server does. Raises `UpstreamError`."""
-        query = {
-            **self.query,
-            "watch": "true",
-            "allowWatchBookmarks": "true",
-            "resourceVersion": version,
-            "timeoutSeconds": str(seconds),
-        }
+        query = {**self.query, **watch_query(version, seconds=seconds)}
         async with self.client.stream_lines(self.path, query) as lines:
             yield lines
+
+
+class Source(Protocol):
+    """What can be listed and watched."""
+
+    async def list(self) -> Listed:
+        """Return what is there now. Raises `UpstreamError`."""
+
+    def watching(
+        self, version: str, *, seconds: int
+    ) -> AbstractAsyncContextManager[AsyncIterator[JsonObject]]:
+        """Follow the events after `version`, for as long as the server does. Raises `UpstreamError`."""
+
+
+def watch_query(version: str, *, seconds: int) -> Query:
+    """Return what is asked to watch from a version on, with bookmarks, for at most so long."""
+    return {
+        "watch": "true",
+        "allowWatchBookmarks": "true",
+        "resourceVersion": version,
+        "timeoutSeconds": str(seconds),
+    }
 
 
 def read_list(document: JsonObject) -> Listed:
@@ -125,7 +141,7 @@ def read_list(document: JsonObject) -> Listed:
 
 @asynccontextmanager
 async def reflecting(
-    collection: Collection, *, jitter: Jitter = random.uniform, sleep: Sleep = asyncio.sleep
+    collection: Source, *, jitter: Jitter = random.uniform, sleep: Sleep = asyncio.sleep
 ) -> AsyncGenerator[AsyncIterator[Observation]]:
     """Follow a collection for as long as the block lasts. The consumer is never hurried.
 
@@ -138,7 +154,7 @@ async def reflecting(
 
 @asynccontextmanager
 async def observing(
-    collection: Collection,
+    collection: Source,
     take: Callable[[Observation], None],
     *,
     jitter: Jitter = random.uniform,
@@ -152,7 +168,7 @@ async def observing(
 
 
 async def _observe(
-    collection: Collection, take: Callable[[Observation], None], jitter: Jitter, sleep: Sleep
+    collection: Source, take: Callable[[Observation], None], jitter: Jitter, sleep: Sleep
 ) -> None:
     async with reflecting(collection, jitter=jitter, sleep=sleep) as observations:
         async for observation in observations:
@@ -162,7 +178,7 @@ async def _observe(
 class _Reflector:
     """Where we are in the collection's history, and whether the server is to be had."""
 
-    def __init__(self, collection: Collection, jitter: Jitter, sleep: Sleep) -> None:
+    def __init__(self, collection: Source, jitter: Jitter, sleep: Sleep) -> None:
         self._collection = collection
         self._jitter = jitter
         self._sleep = sleep

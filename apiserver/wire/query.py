@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 from urllib.parse import parse_qs
 
-from apiserver.wire.durations import parse_duration
+from apiserver.durations import parse_duration
 from apiserver.wire.status import bad_request
 
 Query: TypeAlias = Mapping[str, Sequence[str]]

@@ -14,8 +14,11 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from apiserver.resource.filters import PacketFilter
+from nodeagent.capture.allowance import UNLIMITED, Allowance
+from nodeagent.capture.counters import Counters
 from nodeagent.capture.events import Counted, Event, FirstPacket
-from nodeagent.capture.ring import Counters, Ring, open_ring
+from nodeagent.capture.ring import Ring, open_ring
 from nodeagent.capture.thread import CaptureThread
 from nodeagent.discovery.endpoints import BY_NAME, Tap
 from nodeagent.libpcap.dump import DumpFile
@@ -36,14 +39,18 @@ class CaptureEngine(Protocol):
         key: Hashable,
         *,
         interface: str,
-        expression: str | None,
+        packet_filter: PacketFilter,
         path: Path,
         tap: Tap = BY_NAME,
+        allowance: Allowance = UNLIMITED,
     ) -> None:
-        """Capture what passes `expression` on `interface` to the new file `path`."""
+        """Capture what passes `packet_filter` on `interface` to the new file `path`."""
 
-    async def swap(self, key: Hashable, *, expression: str | None, path: Path) -> Counters:
+    async def swap(self, key: Hashable, *, packet_filter: PacketFilter, path: Path) -> Counters:
         """Go on with another filter in another file; return the old file's final counters."""
+
+    async def allow(self, key: Hashable, allowance: Allowance) -> None:
+        """Change how much a ring may capture since it began."""
 
     async def stop(self, key: Hashable) -> Counters:
         """End a ring; return its final counters."""
@@ -86,14 +93,16 @@ class Engine:
         key: Hashable,
         *,
         interface: str,
-        expression: str | None,
+        packet_filter: PacketFilter,
         path: Path,
         tap: Tap = BY_NAME,
+        allowance: Allowance = UNLIMITED,
     ) -> None:
-        """Capture what passes `expression` on `interface` to the new file `path`.
+        """Capture what passes `packet_filter` on `interface` to the new file `path`.
 
-        On return the filter is attached and packets are being written. `None` passes everything.
-        `tap` is the network namespace of the interface, and the index that it must have there.
+        On return the filter is attached and packets are being written. `tap` is the network
+        namespace of the interface, and the index that it must have there. With an `allowance` the
+        ring ends by itself once it has captured so much (`Spent`).
 
         Raises:
             CaptureError: a subclass of it says why the interface or the filter would not do.
@@ -108,8 +117,9 @@ class Engine:
                     key,
                     interface=interface,
                     tap=tap,
-                    expression=expression or "",
+                    packet_filter=packet_filter,
                     path=path,
+                    allowance=allowance,
                 )
                 ring = await _claim(self._workers.submit(opening), Ring.discard)
             except BaseException:
@@ -118,24 +128,30 @@ class Engine:
             member.ring = ring
             await _claim(self._thread.add(ring))
 
-    async def swap(self, key: Hashable, *, expression: str | None, path: Path) -> Counters:
+    async def swap(self, key: Hashable, *, packet_filter: PacketFilter, path: Path) -> Counters:
         """Go on with another filter in another file; return the old file's final counters.
 
         Every packet is judged by one of the two filters, and is in the file that belongs to it.
 
         Raises:
             CaptureError: the filter does not compile (the ring goes on as before), or the ring
-                has ended, with the reason.
+                has ended, with the reason (SpentError: by its allowance).
             FileError: the file could not be made; the ring goes on as before.
         """
         member = self._members[key]
         async with member.lock:
             ring = member.opened()
-            preparing = partial(_prepare, ring.handle, expression or "", path)
+            preparing = partial(_prepare, ring.handle, packet_filter, path)
             next_filter, file = await _claim(
                 self._workers.submit(preparing), lambda prepared: prepared[1].discard()
             )
             return await _claim(self._thread.swap(ring, next_filter, file))
+
+    async def allow(self, key: Hashable, allowance: Allowance) -> None:
+        """Change how much a ring may capture since it began; a ring that has ended stays so."""
+        member = self._members[key]
+        async with member.lock:
+            await _claim(self._thread.allow(member.opened(), allowance))
 
     async def stop(self, key: Hashable) -> Counters:
         """End a ring after what it received until now; return its final counters.
@@ -220,5 +236,7 @@ def _abandon(abandon: Callable[[_Result], object], work: Future[_Result]) -> Non
         abandon(work.result())
 
 
-def _prepare(handle: LiveHandle, expression: str, path: Path) -> tuple[Filter, DumpFile]:
-    return handle.compile_filter(expression), handle.create_file(path)
+def _prepare(
+    handle: LiveHandle, packet_filter: PacketFilter, path: Path
+) -> tuple[Filter, DumpFile]:
+    return handle.compile_filter(packet_filter), handle.create_file(path)

@@ -39,4 +39,11 @@ class Ended:
     error: CaptureError
 
 
-Event = FirstPacket | Counted | WriteFailed | Ended
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """The ring has captured all that it may and has ended; `stop` forgets it."""
+
+    key: Hashable
+
+
+Event = FirstPacket | Counted | WriteFailed | Ended | Spent

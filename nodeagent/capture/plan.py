@@ -1,16 +1,21 @@
-"""What should run: captures, endpoints, links and the time in; rings and endpoint states out. Pure.
+"""What should run: captures, endpoints, links, progress and time in; rings and states out. Pure.
 
 The plan is the whole desired state, computed anew whenever any input changes; the reconciler
-compares it with what runs (DESIGN 5: level-triggered).
+compares it with what runs (DESIGN 5: level-triggered). So a capture that reached a limit is over for
+as long as it is above it, whatever else is edited, and goes on where it was once the limit is raised.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+import math
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
+from typing import Final, TypeAlias
 
-from apiserver.resource.filters import CAPTURE_ALL, NoMatchError, expression
-from apiserver.resource.types import CaptureUID, PacketCapture
+from apiserver.agentapi import StopReason
+from apiserver.resource.filters import CAPTURE_ALL, NoMatchError, PacketFilter, packet_filter
+from apiserver.resource.types import NO_LIMITS, CaptureUID, Limits, PacketCapture
+from nodeagent.capture.allowance import Allowance
 from nodeagent.discovery.endpoints import BY_NAME, Endpoint, HostTap, NamedTap, PodTap, Tap
 
 
@@ -26,6 +31,21 @@ class RingKey:
     interface: str
 
 
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an endpoint is, over all its rings; `seconds` is how long it was captured."""
+
+    packets: int = 0
+    bytes: int = 0
+    seconds: float = 0.0
+    is_running: bool = False
+
+
+NO_PROGRESS: Final = Progress()
+
+ProgressOf: TypeAlias = Callable[[RingKey], Progress]
+
+
 class Phase(Enum):
     """What a selected endpoint should be doing now."""
 
@@ -37,26 +57,32 @@ class Phase(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One selected endpoint: its phase, and where it runs the filter (pcap-filter text) and the tap.
+    """One selected endpoint: its phase, and where it runs the filter and the tap.
 
-    That tap is one link for certain, never a name alone. `reason` is the stop reason where nothing
-    can match, `message` says why it is blocked.
+    That tap is one link for certain, never a name alone. `limits` are those of the endpoint over all
+    its rings. `reason` says why it has ended, `message` why it is blocked.
     """
 
     endpoint: Endpoint
     phase: Phase
-    filter: str = CAPTURE_ALL
+    filter: PacketFilter = CAPTURE_ALL
     tap: Tap = BY_NAME
-    reason: str = ""
+    limits: Limits = NO_LIMITS
+    reason: StopReason | None = None
     message: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All selected endpoints, and the next moment at which time alone changes the plan."""
+    """All selected endpoints, and the next moment at which time alone changes the plan.
+
+    `is_passing` if the time matters at all: because there are starts or ends, be they past, or
+    because something runs that may for a while only.
+    """
 
     rings: Mapping[RingKey, Planned]
     next_change: datetime | None
+    is_passing: bool = False
 
 
 def make_plan(
@@ -65,21 +91,30 @@ def make_plan(
     *,
     links: Mapping[str, int],
     now: datetime,
+    progress: ProgressOf = lambda _: NO_PROGRESS,
+    max_endpoints: int = 0,
 ) -> Plan:
-    """Compute what this node should capture; `links` are the interfaces that exist, with their index."""
+    """Compute what this node should capture; `links` are the interfaces that exist, with their index.
+
+    At most `max_endpoints` of a capture run, 0 for any number: those that do already come first.
+    """
     rings: dict[RingKey, Planned] = {}
     for capture in captures:
-        for endpoint in endpoints:
-            if _selects(capture, endpoint):
-                key = RingKey(capture.uid, endpoint.pod_uid, endpoint.interface)
-                rings[key] = _planned(capture, endpoint, links=links, now=now)
-    moments = [
-        moment
-        for capture in captures
-        for moment in (capture.spec.start_time, capture.spec.end_time)
-        if moment is not None and moment > now
-    ]
-    return Plan(rings, min(moments, default=None))
+        selected = {
+            RingKey(capture.uid, each.pod_uid, each.interface): each
+            for each in endpoints
+            if _selects(capture, each)
+        }
+        planned = {
+            key: _planned(capture, endpoint, links=links, now=now, progress=progress(key))
+            for key, endpoint in selected.items()
+        }
+        rings |= _bounded(planned, progress, max_endpoints) if max_endpoints else planned
+    moments = [moment for capture in captures for moment in _moments(capture)]
+    to_come = [each for each in moments if each > now]
+    ends = [_end_of_running(planned, progress(key), now) for key, planned in rings.items()]
+    due = [*to_come, *(end for end in ends if end is not None)]
+    return Plan(rings, min(due, default=None), is_passing=bool(moments or due))
 
 
 def _selects(capture: PacketCapture, endpoint: Endpoint) -> bool:
@@ -88,25 +123,71 @@ def _selects(capture: PacketCapture, endpoint: Endpoint) -> bool:
     )
 
 
+def _moments(capture: PacketCapture) -> list[datetime]:
+    moments = (capture.spec.start_time, capture.spec.end_time)
+    return [moment for moment in moments if moment is not None]
+
+
+def _end_of_running(planned: Planned, progress: Progress, now: datetime) -> datetime | None:
+    """Return when a running endpoint will have run for as long as it may."""
+    duration = planned.limits.duration
+    if planned.phase is not Phase.RUNNING or duration is None or not progress.is_running:
+        return None
+    left = duration.total_seconds() - progress.seconds
+    # Rounded up: a moment too early would find it not yet over.
+    return now + timedelta(microseconds=math.ceil(left * 1e6))
+
+
+def _bounded(
+    planned: Mapping[RingKey, Planned], progress: ProgressOf, most: int
+) -> Mapping[RingKey, Planned]:
+    running = [key for key, each in planned.items() if each.phase is Phase.RUNNING]
+    beyond = sorted(running, key=lambda key: (not progress(key).is_running, key))[most:]
+    message = f"this node captures no more than {most} endpoints of one capture"
+    return {
+        **planned,
+        **{key: Planned(planned[key].endpoint, Phase.BLOCKED, message=message) for key in beyond},
+    }
+
+
 def _planned(
-    capture: PacketCapture, endpoint: Endpoint, *, links: Mapping[str, int], now: datetime
+    capture: PacketCapture,
+    endpoint: Endpoint,
+    *,
+    links: Mapping[str, int],
+    now: datetime,
+    progress: Progress,
 ) -> Planned:
-    phase = phase_at(capture, now)
-    if phase is not Phase.RUNNING:
-        return Planned(endpoint, phase)
+    reason = _why_over(capture, progress, now)
+    if reason is not None:
+        return Planned(endpoint, Phase.ENDED, reason=reason)
+    if capture.spec.start_time is not None and capture.spec.start_time > now:
+        return Planned(endpoint, Phase.SCHEDULED)
     try:
-        # Nothing here says "in" or "out" yet. What will must look at the tap: a packet that the pod
-        # receives comes in at the pod's end of its link, and goes out at the node's end.
-        text = expression(capture.spec.filters, endpoint.named_ports)
+        packets = packet_filter(capture.spec, endpoint.named_ports)
     except NoMatchError:
         message = "the filters name only ports that this pod does not have"
-        return Planned(endpoint, Phase.ENDED, reason="NoMatch", message=message)
+        return Planned(endpoint, Phase.ENDED, reason=StopReason.NO_MATCH, message=message)
     if endpoint.problem:
         return Planned(endpoint, Phase.BLOCKED, message=endpoint.problem)
     tap = _find_tap(endpoint, links)
     if tap is None:
         return Planned(endpoint, Phase.BLOCKED, message=_why_not(endpoint, links))
-    return Planned(endpoint, Phase.RUNNING, filter=text, tap=tap)
+    return Planned(endpoint, Phase.RUNNING, filter=packets, tap=tap, limits=capture.spec.limits)
+
+
+def _why_over(capture: PacketCapture, progress: Progress, now: datetime) -> StopReason | None:
+    """Return why an endpoint is to be captured no more; an end in the past always ends."""
+    spec = capture.spec
+    if spec.end_time is not None and spec.end_time <= now:
+        return StopReason.END_TIME
+    limits = spec.limits
+    reached = Allowance(limits.packets, limits.bytes).spent_by(progress.packets, progress.bytes)
+    if reached is not None:
+        return reached
+    if limits.duration is not None and progress.seconds >= limits.duration.total_seconds():
+        return StopReason.DURATION_LIMIT
+    return None
 
 
 def _find_tap(endpoint: Endpoint, links: Mapping[str, int]) -> Tap | None:
@@ -129,13 +210,3 @@ def _why_not(endpoint: Endpoint, links: Mapping[str, int]) -> str:
     if endpoint.interface in links:
         return f"interface {endpoint.interface} is not the one that was proven to be the pod's"
     return f"interface {endpoint.interface} does not exist on this node"
-
-
-def phase_at(capture: PacketCapture, now: datetime) -> Phase:
-    """Return what the schedule alone says: the end wins, so that an end in the past always ends."""
-    spec = capture.spec
-    if spec.end_time is not None and spec.end_time <= now:
-        return Phase.ENDED
-    if spec.start_time is not None and spec.start_time > now:
-        return Phase.SCHEDULED
-    return Phase.RUNNING

@@ -1,37 +1,50 @@
-"""What is known of each endpoint of a capture, from its first packet on, over all its rings. Pure."""
+"""What is known of an endpoint of a capture, from its first packet on, over all its rings. Pure."""
 
-from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-from apiserver.agentapi import CaptureReport, EndpointReport
-from apiserver.resource.filters import CAPTURE_ALL
-from apiserver.resource.types import PacketCapture, State
-from nodeagent.capture.plan import RingKey
-from nodeagent.capture.ring import Tally
+from apiserver.agentapi import EndpointReport, StopReason
+from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
+from apiserver.resource.types import Limits, State
+from nodeagent.capture.allowance import UNLIMITED, Allowance
+from nodeagent.capture.counters import Tally
+from nodeagent.capture.plan import Progress, RingKey
 from nodeagent.discovery.endpoints import BY_NAME, Tap
+from nodeagent.files.directory import EndpointMemory
 
 # A ring that fails is tried again after this, doubled each time, up to the longest.
 FIRST_RETRY_SECONDS = 1.0
 LONGEST_RETRY_SECONDS = 60.0
 MOST_DOUBLINGS = 10
 
+# How long a running endpoint has run is remembered in steps of this: each takes a write to the disk.
+REMEMBERED_SECONDS = 5.0
+
 NOTHING = Tally()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What a ring was started with; `since` is in monotonic seconds."""
+
+    filter: PacketFilter = CAPTURE_ALL
+    allowance: Allowance = UNLIMITED
+    since: float = 0.0
 
 
 @dataclass(slots=True)
 class EndpointRecord:
     """One interface of one pod: what earlier rings counted, what the present one does.
 
-    `filter` is that of the running ring, `tap` that of the running one or the last that was tried.
-    `is_waiting` while a failure waits to be tried again.
+    `run` is that of the running ring, None if there is none; `tap` is that of the running one or the
+    last that was tried. `is_waiting` while a failure waits to be tried again.
     """
 
     key: RingKey
     pod: str
     earlier: Tally = NOTHING
+    earlier_seconds: float = 0.0
     present: Tally = NOTHING
-    running: bool = False
-    filter: str = CAPTURE_ALL
+    run: Run | None = None
     tap: Tap = BY_NAME
     state: State = State.SCHEDULED
     stop_reason: str = ""
@@ -39,10 +52,33 @@ class EndpointRecord:
     failures: int = 0
     is_waiting: bool = False
 
-    def begin(self, expression: str) -> None:
-        """Note that a ring runs."""
-        self.running = True
-        self.filter = expression
+    @property
+    def running(self) -> bool:
+        """Whether it has a ring."""
+        return self.run is not None
+
+    @property
+    def total(self) -> Tally:
+        """What all rings of this endpoint counted."""
+        return self.earlier + self.present
+
+    def seconds(self, now: float) -> float:
+        """Return for how long it was captured until `now`, in monotonic seconds."""
+        return self.earlier_seconds + (max(0.0, now - self.run.since) if self.run else 0.0)
+
+    def progress(self, now: float) -> Progress:
+        """Return how far it is; `now` in monotonic seconds."""
+        total = self.total
+        return Progress(total.packets, total.bytes, self.seconds(now), self.running)
+
+    def allowance(self, limits: Limits) -> Allowance:
+        """Return how much its present or next ring may capture."""
+        whole = Allowance(limits.packets, limits.bytes)
+        return whole.less(self.earlier.packets, self.earlier.bytes)
+
+    def begin(self, run: Run) -> None:
+        """Note that a ring runs, or goes on otherwise than before."""
+        self.run = run
         self.stop_reason = ""
         self.message = ""
         self.failures = 0
@@ -54,14 +90,15 @@ class EndpointRecord:
         self.present = present
         self.settle_state()
 
-    def end(self, final: Tally) -> None:
-        """Note that the ring has ended, and its final counters."""
-        self.earlier = _sum(self.earlier, final)
+    def end(self, final: Tally, *, now: float) -> None:
+        """Note that the ring has ended, and its final counters; `now` in monotonic seconds."""
+        self.earlier_seconds = self.seconds(now)
+        self.earlier = self.earlier + final
         self.present = NOTHING
-        self.running = False
+        self.run = None
 
-    def finish(self, reason: str, message: str = "") -> None:
-        """Note that nothing more will be captured, and why."""
+    def finish(self, reason: StopReason, message: str = "") -> None:
+        """Note that nothing more will be captured, and why: the first reason stays."""
         self.state = State.FINISHED
         self.stop_reason = self.stop_reason or reason
         self.message = message
@@ -96,13 +133,8 @@ class EndpointRecord:
             captured = self.total.packets > 0
             self.state = State.CAPTURING if captured else State.WAITING_FOR_TRAFFIC
 
-    @property
-    def total(self) -> Tally:
-        """What all rings of this endpoint counted."""
-        return _sum(self.earlier, self.present)
-
     def report(self) -> EndpointReport:
-        """Return the entry for a report, and for the directory's own memory."""
+        """Return the entry for a report."""
         total = self.total
         return EndpointReport(
             pod=self.pod,
@@ -117,54 +149,26 @@ class EndpointRecord:
             message=self.message,
         )
 
-
-@dataclass(slots=True)
-class CaptureRecord:
-    """One capture on this node. `directory` is empty until something was written."""
-
-    capture: PacketCapture
-    directory: str = ""
-    endpoints: dict[RingKey, EndpointRecord] = field(default_factory=dict)
-    file_names: tuple[str, ...] = ()
-
-    def endpoint(self, key: RingKey, pod: str) -> EndpointRecord:
-        """Return the record of an endpoint, a new one if it was never selected before."""
-        return self.endpoints.setdefault(key, EndpointRecord(key, pod))
-
-    def forget_unknown(self, wanted: Collection[RingKey]) -> None:
-        """Leave out pods of which no interface was known, but for `wanted`.
-
-        Nothing was captured of them, and what was wrong is so no more: the pod has an entry for each
-        of its interfaces by now, or is gone.
-        """
-        for key in [key for key in self.endpoints if not key.interface and key not in wanted]:
-            del self.endpoints[key]
-
-    def remember(self, entry: EndpointReport) -> None:
-        """Take over what a previous run of the agent knew of an endpoint."""
-        key = RingKey(self.capture.uid, entry.pod_uid, entry.interface)
-        earlier = Tally(entry.packets, entry.bytes, entry.dropped_ring, entry.dropped_writer)
-        self.endpoints[key] = EndpointRecord(
-            key, entry.pod, earlier, state=State.FINISHED, stop_reason=entry.stop_reason
-        )
-
-    def report(self) -> CaptureReport:
-        """Return what the server is told of this capture."""
-        return CaptureReport(
-            namespace=self.capture.namespace,
-            name=self.capture.name,
-            uid=self.capture.uid,
-            observed_generation=self.capture.generation,
-            directory=self.directory,
-            endpoints=tuple(each.report() for _, each in sorted(self.endpoints.items())),
-            file_names=self.file_names,
-        )
+    def memory(self, now: float) -> EndpointMemory:
+        """Return what the directory shall remember; `now` in monotonic seconds."""
+        steps = self.seconds(now) // REMEMBERED_SECONDS
+        seconds = max(self.earlier_seconds, steps * REMEMBERED_SECONDS)
+        return EndpointMemory(self.report(), seconds)
 
 
-def _sum(one: Tally, other: Tally) -> Tally:
-    return Tally(
-        one.packets + other.packets,
-        one.bytes + other.bytes,
-        one.dropped_ring + other.dropped_ring,
-        one.dropped_writer + other.dropped_writer,
+def recall(key: RingKey, memory: EndpointMemory) -> EndpointRecord:
+    """Return the record of an endpoint as a previous run of the agent left it."""
+    entry = memory.report
+    return EndpointRecord(
+        key,
+        entry.pod,
+        earlier=tally_of(entry),
+        earlier_seconds=memory.running_seconds,
+        state=State.FINISHED,
+        stop_reason=entry.stop_reason,
     )
+
+
+def tally_of(entry: EndpointReport) -> Tally:
+    """Return the counters of an entry."""
+    return Tally(entry.packets, entry.bytes, entry.dropped_ring, entry.dropped_writer)

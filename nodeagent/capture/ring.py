@@ -7,6 +7,9 @@ exactly (see `libpcap.handle`), so a turn is a number of packets to come, and no
 The kernel replaces a filter between two packets but does not say which. What is accepted while it
 does (a packet or two, on a busy link) was let in by one of the two filters: each of those goes
 to the new file if it passes the new filter, and to the old one if not.
+
+A ring with an allowance takes no packet beyond it: it is *spent* then, for good, and whoever reads
+it ends it. What comes after its last packet is neither captured nor counted as dropped.
 """
 
 from collections.abc import Hashable
@@ -14,48 +17,21 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from apiserver.resource.filters import PacketFilter
+from nodeagent.capture.allowance import UNLIMITED, Allowance, DropLedger, SpentError
+from nodeagent.capture.counters import Counters, Tally
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.taps import open_tap
 from nodeagent.discovery.endpoints import Tap
 from nodeagent.libpcap.dump import RECORD_HEADER_BYTES, DumpFile
 from nodeagent.libpcap.errors import CaptureError, FileError
-from nodeagent.libpcap.handle import LiveHandle
-from nodeagent.libpcap.program import REJECT_ALL, Filter
+from nodeagent.libpcap.handle import LiveHandle, Stats
+from nodeagent.libpcap.program import REJECT_ALL, SNAP_BYTES, Filter
 
 # What one ring may take of the thread before the others have their share.
 MAX_BATCH_PACKETS = 4096
-
-
-@dataclass(frozen=True, slots=True)
-class Tally:
-    """What was captured and lost; `bytes` are captured bytes without record headers."""
-
-    packets: int = 0
-    bytes: int = 0
-    dropped_ring: int = 0
-    dropped_writer: int = 0
-
-    def __sub__(self, earlier: "Tally") -> "Tally":
-        """Return what came after `earlier`."""
-        return Tally(
-            self.packets - earlier.packets,
-            self.bytes - earlier.bytes,
-            self.dropped_ring - earlier.dropped_ring,
-            self.dropped_writer - earlier.dropped_writer,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Counters:
-    """A ring at one moment: its file, how much of that is readable, and both tallies.
-
-    `file` counts since the file began, `total` since the ring did.
-    """
-
-    path: Path
-    readable_bytes: int
-    file: Tally
-    total: Tally
+# libpcap puts back the VLAN tag that the kernel took off.
+_LARGEST_BYTES = SNAP_BYTES + 4
 
 
 @dataclass(slots=True)
@@ -65,6 +41,7 @@ class _Turn:
     owed: int
     unsure: int = 0
     ahead: int = 0
+    ahead_bytes: int = 0
     next_filter: Filter | None = None
     next_file: DumpFile | None = None
 
@@ -78,12 +55,17 @@ class Ring:
         handle: LiveHandle,
         file: DumpFile,
         links: LinkNotices | None = None,
+        allowance: Allowance = UNLIMITED,
     ) -> None:
         self.key = key
         self.handle = handle
         self.links = links  # of the handle's namespace, where that is not the node's
         self.error: CaptureError | None = None  # why it ended by itself
         self.stopping = False  # nothing comes after the turn that was set
+        self.is_spent = False
+        self._allowance = allowance
+        self._drops = DropLedger()
+        self._taken = 0  # packets that were read
         self._file = file
         self._turn: _Turn | None = None
         self._write_error: FileError | None = None
@@ -93,11 +75,13 @@ class Ring:
     @property
     def still_to_come(self) -> int:
         """How many packets before the turn were not read yet; 0 where there is none."""
-        return max(0, self._turn.owed + self._turn.unsure) if self._turn is not None else 0
+        if self._turn is None or self.is_spent:
+            return 0
+        return max(0, self._turn.owed + self._turn.unsure)
 
     @property
     def drained(self) -> bool:
-        """Whether all packets before the turn were read."""
+        """Whether all packets before the turn were read that may be."""
         return self._turn is not None and not self.still_to_come
 
     def read(self) -> None:
@@ -109,30 +93,43 @@ class Ring:
             CaptureError: the handle is broken.
         """
         turn = self._turn
+        if self.is_spent:
+            return
         if turn is None:
-            self._settle(self.handle.dispatch(self._file, MAX_BATCH_PACKETS))
+            self._move(MAX_BATCH_PACKETS)
         elif turn.owed > 0:
-            count = self.handle.dispatch(self._file, min(MAX_BATCH_PACKETS, turn.owed))
-            turn.owed -= count
-            self._settle(count)
+            turn.owed -= self._move(min(MAX_BATCH_PACKETS, turn.owed))
         elif turn.unsure > 0:
             self._sort(turn)
+
+    def allow(self, allowance: Allowance) -> None:
+        """Change how much it may capture since it began; a spent ring stays spent."""
+        if self._allowance == UNLIMITED:
+            self._drops = DropLedger(self.counters.total.dropped_ring)
+        self._allowance = allowance
+        self._note_spent()
+
+    def refuse_more(self) -> None:
+        """Let nothing more into the ring."""
+        self.handle.attach(REJECT_ALL)
 
     def begin_stop(self) -> None:
         """Set the turn after which nothing comes."""
         self.stopping = True
-        self.handle.attach(REJECT_ALL)
+        self.refuse_more()
         self._turn = _Turn(self.handle.waiting())
 
     def begin_swap(self, next_filter: Filter, next_file: DumpFile) -> None:
         """Set the turn after which packets pass `next_filter` and go to `next_file`.
 
         Raises:
-            CaptureError: the ring has ended, or the kernel refuses the filter. The file is
-                discarded, and nothing else has changed.
+            CaptureError: the ring has ended (SpentError: by its allowance), or the kernel refuses
+                the filter. The file is discarded, and nothing else has changed.
         """
         with ExitStack() as undo:
             undo.callback(next_file.discard)
+            if self.is_spent:
+                raise SpentError(self.handle.interface, "swap", "all that it may is captured")
             if self.error is not None:
                 raise self.error
             owed = self.handle.waiting()
@@ -146,8 +143,11 @@ class Ring:
 
         Returns the closed file's counters, which are final.
         """
-        with suppress(CaptureError):  # a broken handle: what it said last is final
-            self._publish(replace(self.counters.total, dropped_ring=self.handle.stats().dropped))
+        if not self.is_spent:
+            with suppress(CaptureError):  # a broken handle: what it said last is final
+                stats = self.handle.stats()
+                dropped = stats.dropped if self.stopping else self._dropped(stats)
+                self._publish(replace(self.counters.total, dropped_ring=dropped))
         final, turn, self._turn = self.counters, self._turn, None
         self._file.close()
         if turn is not None and turn.next_file is not None:
@@ -186,6 +186,20 @@ class Ring:
         if self.links is not None:
             self.links.close()
 
+    def _move(self, most: int) -> int:
+        """Move at most so many packets to the file, and none beyond the allowance; return how many."""
+        if self._allowance == UNLIMITED:
+            count = self.handle.dispatch(self._file, most)
+            self._settle(count)
+            return count
+        total = self.counters.total
+        left = self._allowance.less(total.packets, total.bytes)
+        accepted = _accepted(self.handle.stats())
+        fitting = left.batch(most, largest_bytes=_LARGEST_BYTES)
+        count = self.handle.dispatch(self._file, fitting)
+        self._settle(count, accepted)
+        return count
+
     def _sort(self, turn: _Turn) -> None:
         packet = self.handle.next_packet()
         if packet is None:
@@ -193,17 +207,22 @@ class Ring:
         turn.unsure -= 1
         assert turn.next_filter is not None
         assert turn.next_file is not None
-        if turn.next_filter.claims(*packet):
-            turn.next_file.write(*packet)
+        if turn.next_filter.claims(packet):
+            turn.next_file.write(packet)
             turn.ahead += 1
+            turn.ahead_bytes += packet.header.caplen
+            self._note_spent()
         else:
-            self._file.write(*packet)
+            self._file.write(packet)
             self._settle(1)
 
-    def _settle(self, count: int) -> None:
+    def _settle(self, count: int, accepted: int | None = None) -> None:
+        """Count a batch; `accepted` is how many packets there were before it was read."""
         if not count:
             return
-        total = replace(self.counters.total, dropped_ring=self.handle.stats().dropped)
+        self._taken += count
+        dropped = self._dropped(self.handle.stats(), accepted)
+        total = replace(self.counters.total, dropped_ring=dropped)
         was_failing = self._file.failing
         try:
             grown = self._file.commit()
@@ -216,14 +235,42 @@ class Ring:
             self._publish(
                 replace(total, packets=total.packets + count, bytes=total.bytes + stored)
             )
+        self._note_spent()
+
+    def _dropped(self, stats: Stats, accepted: int | None = None) -> int:
+        """Return how many packets were dropped before the last one that was read."""
+        if self._allowance == UNLIMITED:
+            return stats.dropped
+        before = _accepted(stats) if accepted is None else accepted
+        self._drops.note(accepted=before, dropped=stats.dropped)
+        return self._drops.before(self._taken)
+
+    def _note_spent(self) -> None:
+        total, turn = self.counters.total, self._turn
+        packets = total.packets + (turn.ahead if turn else 0)
+        captured_bytes = total.bytes + (turn.ahead_bytes if turn else 0)
+        if self._allowance.spent_by(packets, captured_bytes):
+            self.is_spent = True
 
     def _publish(self, total: Tally) -> None:
         file = self._file
         self.counters = Counters(file.path, file.readable_bytes, total - self._before_file, total)
 
 
-def open_ring(key: Hashable, *, interface: str, tap: Tap, expression: str, path: Path) -> Ring:
-    """Open handle and file and let packets in; takes milliseconds, and seconds for long filters.
+def _accepted(stats: Stats) -> int:
+    return stats.received - stats.dropped
+
+
+def open_ring(
+    key: Hashable,
+    *,
+    interface: str,
+    tap: Tap,
+    packet_filter: PacketFilter,
+    path: Path,
+    allowance: Allowance = UNLIMITED,
+) -> Ring:
+    """Open handle and file and let packets in; takes milliseconds, a second for the longest filters.
 
     Raises:
         CaptureError: the interface cannot be opened, is not the one of `tap`, or the filter does
@@ -235,9 +282,9 @@ def open_ring(key: Hashable, *, interface: str, tap: Tap, expression: str, path:
         undo.callback(handle.close)
         if links is not None:
             undo.callback(links.close)
-        program = handle.compile(expression)
+        program = handle.compile(packet_filter)
         file = handle.create_file(path)
         undo.callback(file.discard)
         handle.listen(program)
         undo.pop_all()
-    return Ring(key, handle, file, links)
+    return Ring(key, handle, file, links, allowance)

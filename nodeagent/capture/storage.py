@@ -3,13 +3,17 @@
 import asyncio
 import logging
 import os
+import threading
 from datetime import datetime
 from pathlib import Path
+from typing import Final
 
 from apiserver.resource.filenames import CaptureFile, render
 from apiserver.resource.types import CaptureUID
-from nodeagent.capture.records import CaptureRecord, EndpointRecord
-from nodeagent.files.catalog import find_directories, list_files
+from nodeagent.capture.capturerecord import CaptureRecord
+from nodeagent.capture.records import EndpointRecord
+from nodeagent.capture.times import REAL, Times
+from nodeagent.files.catalog import find_directories, newest_names
 from nodeagent.files.directory import (
     DirectoryError,
     DirectoryState,
@@ -23,16 +27,21 @@ from nodeagent.files.leftovers import rotate_file, rotate_leftovers, step_aside
 
 log = logging.getLogger(__name__)
 
+# Of a capture's files on this node; a status has to stay readable (DESIGN 9.2).
+MAX_FILE_NAMES: Final = 500
+
 
 class CaptureStorage:
     """The directories of this node's captures. Errors are DirectoryError."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, times: Times = REAL) -> None:
         self._root = root
+        self._stopwatch = times.stopwatch
         self._opened: set[CaptureUID] = set()
         # A new object may take the path of a deleted one: while one directory is being removed,
         # no other is moved to or from its place.
         self._directories = asyncio.Lock()
+        self._writing = threading.Lock()
         # Saving costs two flushes of the disk; of what is saved already it is spared.
         self._saved: dict[CaptureUID, DirectoryState] = {}
 
@@ -55,18 +64,15 @@ class CaptureStorage:
             state = await asyncio.to_thread(read_state, path)
             if state is None or state.uid != record.capture.uid:
                 return
-            record.file_names = await self.file_names(record)
+            await self.take_stock(record)
         except DirectoryError as error:
             # Damaged, or not ours to read: it is dealt with when a file is to be written.
             log.warning("earlier files cannot be read", extra={"error": str(error)})
             return
         record.directory = str(path)
-        for entry in state.endpoints:
-            record.remember(entry)
+        record.remember(state.endpoints)
 
-    async def new_file(
-        self, record: CaptureRecord, endpoint: EndpointRecord, *, identity: str
-    ) -> Path:
+    async def new_file(self, record: CaptureRecord, endpoint: EndpointRecord) -> Path:
         """Return the path of an endpoint's active file, with nothing in its place any more.
 
         The directory is made, and what it holds of an earlier run, or of an earlier ring of this
@@ -79,12 +85,12 @@ class CaptureStorage:
             raise DirectoryError(path / name, "is being written for another pod of this name")
         if record.capture.uid not in self._opened:
             async with self._directories:
-                await self._open(record, path, identity)
+                await self._open(record, path)
         await asyncio.to_thread(_rotate_if_present, path, name)
         return path / name
 
-    async def _open(self, record: CaptureRecord, path: Path, identity: str) -> None:
-        await asyncio.to_thread(open_directory, path, _state(record, identity))
+    async def _open(self, record: CaptureRecord, path: Path) -> None:
+        await asyncio.to_thread(open_directory, path, self._state(record))
         await asyncio.to_thread(rotate_leftovers, path, except_for=_names_in_use(record))
         self._opened.add(record.capture.uid)
         record.directory = str(path)
@@ -110,18 +116,24 @@ class CaptureStorage:
         except OSError as error:
             raise DirectoryError(path, error.strerror or str(error)) from error
 
-    async def file_names(self, record: CaptureRecord) -> tuple[str, ...]:
-        """Return the names of a capture's files, sorted."""
-        entries = await asyncio.to_thread(list_files, self._path(record))
-        return tuple(each.name for each in entries)
+    async def take_stock(self, record: CaptureRecord) -> None:
+        """Note in a record which files there are."""
+        names, count = await asyncio.to_thread(newest_names, self._path(record), MAX_FILE_NAMES)
+        record.file_names = names
+        record.file_names_omitted = count - len(names)
 
-    async def save(self, record: CaptureRecord, *, identity: str) -> None:
+    async def save(self, record: CaptureRecord) -> None:
         """Remember what was counted, for the time after a restart, if that is anything new."""
-        state = _state(record, identity)
+        state = self._state(record)
         if not record.directory or self._saved.get(state.uid) == state:
             return
-        await asyncio.to_thread(write_state, Path(record.directory), state)
+        await asyncio.to_thread(self._write, Path(record.directory), state)
         self._saved[state.uid] = state
+
+    def _write(self, path: Path, state: DirectoryState) -> None:
+        # Who waited for the last write may have been cancelled, which the write itself was not.
+        with self._writing:
+            write_state(path, state)
 
     async def is_lost(self, record: CaptureRecord) -> bool:
         """Tell whether a directory that was written is there no more."""
@@ -135,6 +147,14 @@ class CaptureStorage:
                     await asyncio.to_thread(remove_directory, found.path)
         self._opened.discard(uid)
         self._saved.pop(uid, None)
+
+    def _state(self, record: CaptureRecord) -> DirectoryState:
+        return DirectoryState(
+            uid=record.capture.uid,
+            generation=record.capture.generation,
+            store_identity=record.store_identity,
+            endpoints=record.memories(self._stopwatch()),
+        )
 
     def _path(self, record: CaptureRecord) -> Path:
         capture = record.capture
@@ -155,12 +175,3 @@ def _names_in_use(record: CaptureRecord) -> set[str]:
 def _rotate_if_present(directory: Path, name: str) -> None:
     if os.path.lexists(directory / name):
         rotate_file(directory, name)
-
-
-def _state(record: CaptureRecord, identity: str) -> DirectoryState:
-    return DirectoryState(
-        uid=record.capture.uid,
-        generation=record.capture.generation,
-        store_identity=identity,
-        endpoints=record.report().endpoints,
-    )

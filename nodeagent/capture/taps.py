@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from apiserver.resource.types import Direction
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.discovery.endpoints import HostTap, NamedTap, PodTap, Tap
 from nodeagent.libpcap.errors import CaptureError, CapturePermissionError, NamespaceGoneError
@@ -51,7 +52,8 @@ def _open_both(interface: str, index: int) -> tuple[LiveHandle, LinkNotices]:
     # Notices first: of what happens while the handle is being opened there is one.
     links = LinkNotices()
     try:
-        return LiveHandle(interface, index), links
+        # What goes out of the pod's end of a link leaves the pod.
+        return LiveHandle(interface, index, outgoing_is=Direction.OUT), links
     except BaseException:
         links.close()
         raise

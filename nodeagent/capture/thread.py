@@ -18,14 +18,17 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
+from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.commands import Commands, begin
-from nodeagent.capture.events import Counted, Ended, Event, WriteFailed
+from nodeagent.capture.counters import Counters
+from nodeagent.capture.events import Counted, Ended, Event, Spent, WriteFailed
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.notices import Notices
-from nodeagent.capture.ring import Counters, Ring
+from nodeagent.capture.ring import Ring
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.errors import CaptureError, InterfaceGoneError
 from nodeagent.libpcap.handle import BLOCK_TIMEOUT_MS
@@ -85,6 +88,10 @@ class CaptureThread:
         The ring takes over `file`, and discards it if the swap fails (`Ring.begin_swap`).
         """
         return self._commands.submit(partial(self._swap, ring, next_filter, file))
+
+    def allow(self, ring: Ring, allowance: Allowance) -> Future[None]:
+        """Change how much `ring` may capture since it began; of one that has ended, nothing."""
+        return self._commands.submit(partial(self._allow, ring, allowance))
 
     def close(self) -> None:
         """End the thread; all rings must have been stopped. Waits for one round at most."""
@@ -156,6 +163,12 @@ class CaptureThread:
             ring.begin_swap(next_filter, file)
             self._drain(ring, done)
 
+    def _allow(self, ring: Ring, allowance: Allowance, done: Future[None]) -> None:
+        if self._runs(ring):
+            ring.allow(allowance)
+            self._end_if_spent(ring)
+        done.set_result(None)
+
     def _runs(self, ring: Ring) -> bool:
         return self._rings.get(ring.handle.fd) is ring
 
@@ -187,11 +200,21 @@ class CaptureThread:
         self._report(ring)
         if ring.stopping:
             self._forget(ring)
+        else:
+            self._end_if_spent(ring)
         drain.resolve(final)
-        if not ring.stopping:
+        if self._runs(ring):
             self._check_link(ring)
         for command in drain.then:
             command()
+
+    def _end_if_spent(self, ring: Ring) -> None:
+        """End a ring that has captured all that it may; one that drains ends with its turn."""
+        if ring.is_spent and ring not in self._drains:
+            with suppress(CaptureError):  # nobody reads what would come
+                ring.refuse_more()
+            self._forget(ring)
+            self._tell(ring, Spent(ring.key))
 
     def _forget(self, ring: Ring) -> None:
         del self._rings[ring.handle.fd]
@@ -217,7 +240,8 @@ class CaptureThread:
         if events & select.EPOLLIN:
             ring.read()
             self._report(ring)
-        if events & select.EPOLLERR and (code := ring.handle.take_error()):
+            self._end_if_spent(ring)
+        if events & select.EPOLLERR and self._runs(ring) and (code := ring.handle.take_error()):
             log.info(
                 "capture socket has an error",
                 extra={"interface": ring.handle.interface, "error": os.strerror(code)},

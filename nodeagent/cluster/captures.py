@@ -15,7 +15,7 @@ from typing import TypeAlias, assert_never
 
 from apiserver.agentapi import STORE_IDENTITY_ANNOTATION, VIEW_SPEC
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.resource.codec import UndecodableError
+from apiserver.resource.spec.codec import UndecodableError
 from apiserver.resource.types import GROUP_VERSION, PLURAL, CaptureUID, PacketCapture
 from apiserver.upstream.backoff import LONGEST_SECONDS, Jitter
 from apiserver.upstream.client import Client, UpstreamError

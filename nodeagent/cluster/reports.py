@@ -3,8 +3,9 @@
 1. Of each capture only the newest report is kept, so memory is bounded by the captures of the node
    and a server that was away hears how things are, not how they came to be.
 2. A report counts as told when the server has answered it; until then it is sent again.
-3. Time alone makes nothing happen but the full report, which mends whatever the two sides hold
-   differently (DESIGN 9.1).
+3. Time alone makes two things happen: the full report, which mends whatever the two sides hold
+   differently (DESIGN 9.1), and an empty report where nothing else was sent for some time, by which
+   the server knows that this node is there.
 """
 
 import asyncio
@@ -47,12 +48,17 @@ class Rhythm:
     """How often what is no change of state is told, in seconds, at most; and the randomness in it."""
 
     counters_seconds: float = 10.0
+    heartbeat_seconds: float = 20.0
     full_seconds: float = 300.0
     jitter: Jitter = random.uniform
 
     def until_counters(self) -> float:
         """Return the wait between two reports of counters."""
         return self.jitter(self.counters_seconds * 0.8, self.counters_seconds)
+
+    def until_heartbeat(self) -> float:
+        """Return how long there may be silence."""
+        return self.jitter(self.heartbeat_seconds * 0.8, self.heartbeat_seconds)
 
     def until_full(self) -> float:
         """Return the wait between two full reports."""
@@ -79,6 +85,7 @@ class ReportSender:
         self._retry_at = 0.0
         self._counters_at = 0.0
         self._full_at = self._loop.time() + rhythm.until_full()
+        self._heartbeat_at = self._loop.time() + rhythm.until_heartbeat()
         self._changed = asyncio.Event()
 
     def put(self, report: CaptureReport) -> None:
@@ -127,15 +134,18 @@ class ReportSender:
         untold = self._untold()
         if any(_state(report) != _state(self._told.get(report.uid)) for report in untold):
             return self._retry_at
-        due = min(self._counters_at, self._full_at) if untold else self._full_at
-        return max(due, self._retry_at)
+        due = min(self._full_at, self._heartbeat_at)
+        return max(min(due, self._counters_at) if untold else due, self._retry_at)
 
     def _untold(self) -> list[CaptureReport]:
         return [each for each in self._newest.values() if self._told.get(each.uid) != each]
 
     async def _send_due(self) -> None:
-        """Send pages until all that is known now is told."""
-        is_full = self._is_full_asked or self._is_first or self._loop.time() >= self._full_at
+        """Send pages until all that is known now is told; an empty one if there is nothing."""
+        # Before the first capture it is not known that there are none: a heartbeat says nothing of them.
+        is_first = self._is_first and bool(self._newest)
+        is_full = self._is_full_asked or is_first or self._loop.time() >= self._full_at
+        is_heartbeat = not is_full and not self._untold()
         # Asked for again while pages are on their way, it is a new wish.
         self._is_full_asked = False
         try:
@@ -144,7 +154,8 @@ class ReportSender:
             self._is_full_asked |= is_full
             raise
         now = self._loop.time()
-        self._counters_at = now + self._rhythm.until_counters()
+        if not is_heartbeat:
+            self._counters_at = now + self._rhythm.until_counters()
         if is_full:
             self._is_first = False
             self._full_at = now + self._rhythm.until_full()
@@ -152,7 +163,7 @@ class ReportSender:
     async def _send_pages(self, *, is_full: bool) -> None:
         reports = list(self._newest.values()) if is_full else self._untold()
         pages = list(paginate(reports, max_bytes=MAX_PAGE_BYTES - _ENVELOPE_BYTES))
-        if is_full and not pages:
+        if not pages:
             pages = [()]
         for page in pages:
             self._sequence += 1
@@ -166,6 +177,7 @@ class ReportSender:
     async def _send_page(self, report: NodeReport) -> None:
         try:
             answer = await self._send(report)
+            self._heartbeat_at = self._loop.time() + self._rhythm.until_heartbeat()
         except ApiStatusError as error:
             if error.code != HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
                 raise

@@ -20,19 +20,19 @@ from apiserver.fields import (
 )
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, object_at, text_at
 from apiserver.resource.filters import NamedPorts
-from apiserver.resource.ports import MAX_PORT, InvalidError, MalformedError, parse_protocol
+from apiserver.resource.pods import (
+    INHERITED_PREFIXES,
+    NAMESPACE_LABEL,
+    ORCHESTRATOR_LABEL,
+    SERVICE_ACCOUNT_LABEL,
+)
+from apiserver.resource.spec.badvalues import InvalidError, MalformedError
+from apiserver.resource.spec.ports import MAX_PORT, parse_protocol
 from apiserver.resource.types import GROUP_VERSION
 
 KIND: Final = "WorkloadEndpoint"
 # Linux' IFNAMSIZ is 16, the final zero included.
 MAX_INTERFACE_BYTES: Final = 15
-
-# Prefixes of labels that are inherited from namespace and service account: a pod's own labels of
-# that form are not believed (calico-semantics 5.4).
-INHERITED_PREFIXES: Final = ("pcns.", "pcsa.")
-NAMESPACE_LABEL: Final = "projectcalico.org/namespace"
-ORCHESTRATOR_LABEL: Final = "projectcalico.org/orchestrator"
-SERVICE_ACCOUNT_LABEL: Final = "projectcalico.org/serviceaccount"
 
 # Any constant will do, as long as it never changes: files on disk are matched by what it makes.
 _POD_UIDS: Final = UUID("6f1c9d0e-3a74-5b0c-9a57-1f2d0f6f7b11")

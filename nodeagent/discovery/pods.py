@@ -19,8 +19,10 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, closing
+from functools import partial
 from pathlib import Path
 
+from apiserver.resource.podset import PodSet
 from apiserver.upstream.client import Client
 from nodeagent.discovery.calico import DEFAULT_PREFIX, unexpected_names
 from nodeagent.discovery.cgroups import CgroupsError, CgroupTree, following_cgroups
@@ -28,7 +30,7 @@ from nodeagent.discovery.endpoints import Endpoint
 from nodeagent.discovery.interiors import Interiors
 from nodeagent.discovery.links import Links, LinksError, following_links
 from nodeagent.discovery.patience import Patience
-from nodeagent.discovery.podset import PodSet
+from nodeagent.discovery.pod import Pod, read_pod
 from nodeagent.discovery.podwatch import PodWatch, Surroundings
 from nodeagent.discovery.processes import network_of_this_thread
 from nodeagent.discovery.proof import Proofs
@@ -108,7 +110,7 @@ async def following_pods(
         interiors = None
         if tap is TapSide.POD:
             interiors = Interiors(tasks, changed=changed.set, jitter=around.jitter)
-        podset = PodSet(node=node)
+        podset = PodSet(partial(read_pod, node=node))
         watch = PodWatch(client, podset, node=node, changed=changed.set, surroundings=around)
         pods = Pods(watch)
         patience = Patience(around.jitter, grace_seconds=around.grace_seconds)
@@ -177,7 +179,7 @@ class _Rounds:
 
     def __init__(
         self,
-        podset: PodSet,
+        podset: PodSet[Pod],
         prover: Prover,
         pods: Pods,
         changed: asyncio.Event,

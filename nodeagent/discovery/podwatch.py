@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import assert_never
 
+from apiserver.resource.podset import Kind, PodSet
 from apiserver.upstream.backoff import Jitter
 from apiserver.upstream.client import Client
 from apiserver.upstream.reflector import (
@@ -22,7 +23,7 @@ from apiserver.upstream.reflector import (
     reflecting,
 )
 from nodeagent.discovery.patience import GRACE_SECONDS
-from nodeagent.discovery.podset import Kind, PodSet
+from nodeagent.discovery.pod import Pod
 
 log = logging.getLogger(__name__)
 
@@ -43,7 +44,7 @@ class PodWatch:
     def __init__(
         self,
         client: Client,
-        pods: PodSet,
+        pods: PodSet[Pod],
         *,
         node: str,
         changed: Callable[[], None],
@@ -97,7 +98,7 @@ class PodWatch:
             case Listed():
                 self._pods.replace(kind, observation.items, now=now)
             case Changed(ChangeType.DELETED, document):
-                self._pods.remove(kind, document, now=now)
+                self._pods.remove(kind, document)
             case Changed(_, document):
                 self._pods.put(kind, document, now=now)
             case Disconnected(error):

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from heapq import nlargest
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -31,6 +32,17 @@ def list_files(
     it. Raises DirectoryError.
     """
     return tuple(sorted(_entries(directory, readable_bytes), key=lambda each: each.name))
+
+
+def newest_names(directory: Path, most: int) -> tuple[tuple[str, ...], int]:
+    """Return the names of the files that were written to last, sorted, and how many there are.
+
+    At most `most` names. Raises DirectoryError.
+    """
+    ages = {entry.name: _last_change(entry) for entry in _scan(directory) if parse(entry.name)}
+    changes = {name: change for name, change in ages.items() if change is not None}
+    newest = nlargest(most, changes, key=lambda name: (changes[name], name))
+    return tuple(sorted(newest)), len(changes)
 
 
 def find_directories(root: Path) -> tuple[FoundDirectory, ...]:
@@ -65,9 +77,20 @@ def _entries(directory: Path, readable_bytes: Mapping[Path, int]) -> Iterator[Fi
 
 
 def _size(entry: os.DirEntry[str]) -> int | None:
+    found = _stat(entry)
+    return found.st_size if found else None
+
+
+def _last_change(entry: os.DirEntry[str]) -> int | None:
+    found = _stat(entry)
+    return found.st_mtime_ns if found else None
+
+
+def _stat(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """Return what is known of a regular file, None where it is another thing, or gone by now."""
     try:
         is_regular = entry.is_file(follow_symlinks=False)
-        return entry.stat(follow_symlinks=False).st_size if is_regular else None
+        return entry.stat(follow_symlinks=False) if is_regular else None
     except FileNotFoundError:
         return None
 

@@ -47,6 +47,25 @@ class DirectoryError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class EndpointMemory:
+    """What was last told of an endpoint, and for how many seconds it was captured in all."""
+
+    report: EndpointReport
+    running_seconds: float = 0.0
+
+    def to_json(self) -> JsonObject:
+        """Render the entry of `endpoints[]`: that of a report, and what no report says."""
+        return self.report.to_json() | {"runningSeconds": self.running_seconds}
+
+    @classmethod
+    def from_json(cls, document: JsonObject) -> "EndpointMemory":
+        """Read an entry; what is missing or of another type counts as absent."""
+        seconds = document.get("runningSeconds")
+        known = seconds if isinstance(seconds, float) and seconds > 0 else 0.0
+        return cls(EndpointReport.from_json(document), known)
+
+
+@dataclass(frozen=True, slots=True)
 class DirectoryState:
     """Whose files are in a directory, and what is to be known of them after a restart.
 
@@ -56,7 +75,7 @@ class DirectoryState:
     uid: CaptureUID
     generation: int
     store_identity: str
-    endpoints: tuple[EndpointReport, ...] = ()
+    endpoints: tuple[EndpointMemory, ...] = ()
 
     def to_json(self) -> JsonObject:
         """Render the content of the state file."""
@@ -75,7 +94,7 @@ class DirectoryState:
             generation=integer_at(document, "generation"),
             store_identity=text_at(document, "storeIdentity"),
             endpoints=tuple(
-                EndpointReport.from_json(each)
+                EndpointMemory.from_json(each)
                 for each in array_at(document, "endpoints")
                 if isinstance(each, dict)
             ),

@@ -38,7 +38,6 @@ int pcap_setnonblock(pcap_t *, int, char *errbuf);
 int pcap_datalink(pcap_t *);
 int pcap_get_selectable_fd(pcap_t *);
 int pcap_dispatch(pcap_t *, int max_packets, pcap_handler, unsigned char *user);
-int pcap_next_ex(pcap_t *, struct pcap_pkthdr **, const unsigned char **);
 int pcap_stats(pcap_t *, struct pcap_stat *);
 const char *pcap_statustostr(int);
 
@@ -59,6 +58,12 @@ struct sockaddr_ll {
     int sll_ifindex;
     unsigned short sll_hatype;
     unsigned char sll_pkttype, sll_halen, sll_addr[8];
+};
+struct ring_frame {
+    unsigned int tp_next_offset, tp_sec, tp_nsec, tp_snaplen, tp_len, tp_status;
+    unsigned short tp_mac, tp_net;
+    unsigned char other[20];
+    struct sockaddr_ll address;
 };
 int getsockname(int fd, void *address, unsigned int *length);
 int bind(int fd, const void *address, unsigned int length);

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from nodeagent.libpcap.binding import CData, ffi, libc, live_lib, purge
 from nodeagent.libpcap.errors import FileError
+from nodeagent.libpcap.frame import Packet
 
 FILE_HEADER_BYTES = 24
 RECORD_HEADER_BYTES = 16
@@ -55,9 +56,9 @@ class DumpFile:
             self.discard()
             raise
 
-    def write(self, header: CData, packet: CData) -> None:
+    def write(self, packet: Packet) -> None:
         """Dump one packet, as `LiveHandle.dispatch` does with many."""
-        live_lib.pcap_dump(self.writer, header, packet)
+        live_lib.pcap_dump(self.writer, packet.header, packet.content)
 
     def commit(self) -> int:
         """Make everything dumped so far readable; return by how many bytes the file grew.

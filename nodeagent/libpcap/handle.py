@@ -23,9 +23,14 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
 
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from apiserver.pcap import expressions
+from apiserver.resource.filters import PacketFilter
+from apiserver.resource.types import Direction
 from nodeagent.libpcap.binding import CData, ffi, libc, live_lib, pcap_dump, pcap_lib
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.errors import (
@@ -37,14 +42,14 @@ from nodeagent.libpcap.errors import (
     InterfaceNotFoundError,
     LinkTypeError,
 )
+from nodeagent.libpcap.frame import Packet, copied
 from nodeagent.libpcap.program import (
     ETHERNET,
     SNAP_BYTES,
-    CompileError,
     Filter,
     Program,
-    compile_offline,
-    compile_program,
+    compile_for,
+    compile_twice,
     text_of,
 )
 
@@ -78,15 +83,20 @@ class Stats:
 class LiveHandle:
     """Packets of one interface. `dispatch`, `stats` and `attach` belong to one thread."""
 
-    def __init__(self, interface: str, index: int | None = None) -> None:
+    def __init__(
+        self, interface: str, index: int | None = None, *, outgoing_is: Direction = Direction.IN
+    ) -> None:
         """Open `interface` without listening yet: `listen` attaches the first filter.
 
         With an `index`, the name must belong to that interface: names move between pods.
+        `outgoing_is` says which way packets go for the pod that leave the interface: at the node's
+        end of a link they go in.
 
         Raises:
             CaptureError: one of its subclasses where the reason is known.
         """
         self.interface = interface
+        self._outgoing_is = outgoing_is
         self._dispatched = 0
         self._raw: CData = ffi.new("struct pcap_stat *")
         self._stats = Stats()
@@ -113,20 +123,19 @@ class LiveHandle:
         """The interface's index; -1 when the interface is gone."""
         return int(self._address().sll_ifindex)
 
-    def compile(self, expression: str) -> Program:
-        """Compile pcap-filter text for this handle; may run in any thread, beside `dispatch`.
+    def compile(self, packet_filter: PacketFilter) -> Program:
+        """Compile a filter for this handle; may run in any thread, beside `dispatch`.
 
         Raises:
-            FilterError: the text is not a filter.
+            FilterError: libpcap refuses an expression, or the program is too long.
         """
-        try:
-            return compile_program(self._handle, expression)
-        except CompileError as error:
-            raise FilterError(self.interface, "compile", error.message) from error
+        with self._translated_errors():
+            return compile_for(self._handle, packet_filter, outgoing_is=self._outgoing_is)
 
-    def compile_filter(self, expression: str) -> Filter:
+    def compile_filter(self, packet_filter: PacketFilter) -> Filter:
         """Compile a filter that will replace the one that runs; otherwise as `compile`."""
-        return Filter(self.compile(expression), compile_offline(expression))
+        with self._translated_errors():
+            return compile_twice(self._handle, packet_filter, outgoing_is=self._outgoing_is)
 
     def listen(self, program: Program) -> None:
         """Attach the first filter and let packets in.
@@ -178,18 +187,22 @@ class LiveHandle:
         self._dispatched += count
         return count
 
-    def next_packet(self) -> tuple[CData, CData] | None:
-        """Return header and bytes of one waiting packet, good until the next call.
+    def next_packet(self) -> Packet | None:
+        """Return a copy of one waiting packet.
 
         Raises:
             CaptureError: the handle is broken.
         """
-        header, packet = ffi.new("struct pcap_pkthdr **"), ffi.new("unsigned char **")
-        count: int = live_lib.pcap_next_ex(self._handle, header, packet)
+        found: list[Packet] = []
+        # pcap_next_ex would copy it out of the ring, away from what is written there beside it.
+        take = ffi.callback(
+            "pcap_handler", lambda _, header, content: found.append(copied(header, content))
+        )
+        count: int = live_lib.pcap_dispatch(self._handle, 1, take, ffi.NULL)
         if count < 0:
-            raise CaptureError(self.interface, "next_ex", self._message())
+            raise CaptureError(self.interface, "dispatch", self._message())
         self._dispatched += count
-        return (header[0], packet[0]) if count else None
+        return found[0] if found else None
 
     def stats(self) -> Stats:
         """Read the counters, widened: libpcap keeps them in 32 bits."""
@@ -216,6 +229,13 @@ class LiveHandle:
             self._open = False
             self._socket.detach()
             pcap_lib.pcap_close(self._handle)
+
+    @contextmanager
+    def _translated_errors(self) -> Iterator[None]:
+        try:
+            yield
+        except expressions.FilterError as error:
+            raise FilterError(self.interface, "compile", error.message) from error
 
     def _activate(self) -> None:
         handle = self._handle

@@ -3,7 +3,12 @@
 import subprocess
 import sys
 
-BENCHMARKS = ("tests.bench.selector", "tests.bench.capture", "tests.bench.agent", "tests.bench.api")
+BENCHMARKS = (
+    "tests.bench.selector",
+    "tests.bench.capture",
+    "tests.bench.agent",
+    "tests.bench.api",
+)
 
 
 def main() -> int:

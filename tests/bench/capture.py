@@ -27,6 +27,7 @@ from statistics import median
 
 from nodeagent.capture.engine import open_engine
 from tests.bench.flood import flood
+from tests.support.filters import pcap_filter
 from tests.support.netns import PORT, Pod, open_pod
 
 FILTER = f"udp dst port {PORT}"
@@ -109,7 +110,9 @@ async def capture(interface: str, paths: list[Path]) -> None:
     """Be the engine's process: say "ready", stop at a line, say the counters, go at the next."""
     async with open_engine(lambda _: None) as engine:
         for path in paths:
-            await engine.start(path, interface=interface, expression=FILTER, path=path)
+            await engine.start(
+                path, interface=interface, packet_filter=pcap_filter(FILTER), path=path
+            )
         print("ready", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
         finals = [await engine.stop(path) for path in paths]

@@ -77,7 +77,7 @@ def running(found: list[Endpoint]) -> list[Endpoint]:
 
 
 def endpoints(document: Document) -> list[Endpoint]:
-    """Return all endpoints in the status of a PacketCapture."""
+    """Return all endpoints in the status of a PacketCapture, those that have no agent among them."""
     return [
         Endpoint(
             node=entry["node"],
@@ -85,12 +85,12 @@ def endpoints(document: Document) -> list[Endpoint]:
             uid=each["podUID"],
             interface=each["interface"],
             state=each["state"],
-            packets=each["packets"],
+            packets=each.get("packets", 0),
             stop_reason=each.get("stopReason", ""),
             message=each.get("message", ""),
         )
         for entry in document.get("status", {}).get("files", [])
-        for each in entry["endpoints"]
+        for each in entry.get("endpoints", [])
     ]
 
 

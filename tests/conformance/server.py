@@ -107,6 +107,8 @@ def open_server(
         *(f"--bind-address={address}", f"--secure-port={port}", "--shutdown-delay-duration=0s"),
         f"--kubeconfig={kubeconfig or cluster.kubeconfig}",
         *(f"--tls-cert-file={directory}/tls.crt", f"--tls-private-key-file={directory}/tls.key"),
+        # Many tests share one server, and make as many captures as they like.
+        *("--max-captures=0", "--max-captures-per-namespace=0"),
         *(f"--data-dir={directory}/data", *flags),
     ]
     with (directory / "log").open("wb") as log:

@@ -51,6 +51,7 @@ class Asked:
     user_agent: str = ""
     authorization: str = ""
     media: str = ""
+    accept: str = ""
 
 
 @dataclass
@@ -87,6 +88,7 @@ class KubernetesAPI:
                 request.headers.get("User-Agent", ""),
                 request.headers.get("Authorization", ""),
                 request.content_type,
+                request.headers.get("Accept", ""),
             )
         )
         if request.method == "POST":

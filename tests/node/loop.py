@@ -8,11 +8,12 @@ from pathlib import Path
 
 from apiserver.agentapi import CaptureReport, EndpointReport
 from apiserver.jsontypes import JsonObject
-from apiserver.resource.codec import decode_capture
+from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID
 from nodeagent.capture.engine import Engine, open_engine
 from nodeagent.capture.events import Event
 from nodeagent.capture.storage import CaptureStorage
+from nodeagent.capture.times import Times
 from nodeagent.cluster.captureset import CaptureSet, Sighting
 from nodeagent.discovery.endpoints import BY_NAME, Endpoint, Tap
 from nodeagent.discovery.links import Link
@@ -126,7 +127,7 @@ async def running_loop(root: Path) -> AsyncIterator[Agent]:
             CaptureStorage(root),
             made.captures,
             made.reported,
-            clock=lambda: made.now,
+            times=Times(clock=lambda: made.now),
         )
         running = tasks.create_task(made.reconciler.run())
         yield made

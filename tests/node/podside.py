@@ -2,6 +2,8 @@
 
 import socket
 import subprocess
+import sys
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -71,3 +73,43 @@ def send_to_pod(peer: str, numbers: Iterable[int]) -> None:
         raw.bind((peer, 0))
         for number in numbers:
             raw.send(frame(number))
+
+
+@contextmanager
+def sending_all_the_time(namespace: str, number: int) -> Iterator[None]:
+    """Have a pod send one packet again and again, by the way that ordinary packets take.
+
+    The sender of other tests goes past the queue, where no tap at the pod's end sees what it sends.
+    """
+    script = (
+        "import socket, sys\n"
+        "raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)\n"
+        "raw.bind(('eth0', 0))\n"
+        f"while True: raw.send({frame(number)!r})\n"
+    )
+    command = ["ip", "netns", "exec", namespace, sys.executable, "-c", script]
+    with subprocess.Popen(command) as sender:
+        try:
+            yield
+        finally:
+            sender.kill()
+
+
+@contextmanager
+def sending_to_pod_all_the_time(peer: str, number: int) -> Iterator[None]:
+    """Send one packet into a pod again and again, by the way that the node's own packets take."""
+    ending = threading.Event()
+
+    def send() -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
+            raw.bind((peer, 0))
+            while not ending.is_set():
+                raw.send(frame(number))
+
+    sender = threading.Thread(target=send)
+    sender.start()
+    try:
+        yield
+    finally:
+        ending.set()
+        sender.join()

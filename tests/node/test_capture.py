@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.resource.filters import CAPTURE_ALL
 from nodeagent.capture.events import Counted, FirstPacket
 from nodeagent.discovery.endpoints import HostTap
 from nodeagent.libpcap.errors import FilterError, InterfaceDownError, InterfaceNotFoundError
 from tests.node.conftest import Capture, files_beside
+from tests.support.filters import pcap_filter
 from tests.support.netns import NOISE_PORT, PORT, Pod, frame, ip, tagged
 from tests.support.tcpdump import read_numbers, read_ports, read_text, watched_by_tcpdump
 
@@ -46,7 +48,9 @@ def noise(pod: Pod) -> Iterator[None]:
 async def test_the_file_holds_exactly_the_packets_that_match(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
 
     await asyncio.to_thread(pod.send, range(1000), port=NOISE_PORT)
     await asyncio.to_thread(pod.send, range(1000))
@@ -61,7 +65,9 @@ async def test_the_file_holds_exactly_the_packets_that_match(
 async def test_the_file_equals_the_one_of_tcpdump(
     pod: Pod, capture: Capture, path: Path, tmp_path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
     seen = tmp_path / "seen.pcap"
 
     def send_watched() -> None:
@@ -79,7 +85,7 @@ async def test_the_file_equals_the_one_of_tcpdump(
 async def test_without_an_expression_every_packet_is_captured(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=None, path=path)
+    await capture.engine.start("a", interface=pod.interface, packet_filter=CAPTURE_ALL, path=path)
 
     await asyncio.to_thread(pod.send, range(10), port=NOISE_PORT)
     await asyncio.to_thread(pod.send, range(10))
@@ -96,7 +102,7 @@ async def test_the_filter_is_there_before_the_first_packet(
     with noise(pod):
         for path in paths:
             await capture.engine.start(
-                path, interface=pod.interface, expression=MATCHING, path=path
+                path, interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
             )
         pod.send([7])
         finals = [await capture.engine.stop(path) for path in paths]
@@ -108,7 +114,9 @@ async def test_the_filter_is_there_before_the_first_packet(
 async def test_a_filter_for_vlan_tags_sees_what_the_kernel_took_off(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression="vlan 7", path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter("vlan 7"), path=path
+    )
 
     with pod.open_sender() as sender:
         sender.send(1)
@@ -121,7 +129,9 @@ async def test_a_filter_for_vlan_tags_sees_what_the_kernel_took_off(
 
 
 async def test_stopping_writes_what_had_been_received(pod: Pod, capture: Capture, path: Path):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
 
     with pod.open_sender() as sender:
         for number in range(100):
@@ -135,7 +145,9 @@ async def test_stopping_writes_what_had_been_received(pod: Pod, capture: Capture
 async def test_twenty_idle_rings_stop_at_once(pod: Pod, capture: Capture, tmp_path: Path):
     for each in range(20):
         file = tmp_path / f"{each}.pcap"
-        await capture.engine.start(each, interface=pod.interface, expression=MATCHING, path=file)
+        await capture.engine.start(
+            each, interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=file
+        )
 
     async with asyncio.timeout(0.1), asyncio.TaskGroup() as tasks:
         for each in range(20):
@@ -147,7 +159,9 @@ async def test_twenty_idle_rings_stop_at_once(pod: Pod, capture: Capture, tmp_pa
 async def test_a_growing_file_is_whole_up_to_its_readable_bytes(
     pod: Pod, capture: Capture, path: Path, tmp_path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
     copy = tmp_path / "copy.pcap"
     counted = [0]
 
@@ -164,7 +178,9 @@ async def test_a_growing_file_is_whole_up_to_its_readable_bytes(
 
 
 async def test_timestamps_are_in_nanoseconds(pod: Pod, capture: Capture, path: Path):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
 
     await capture.engine.stop("a")
 
@@ -173,7 +189,9 @@ async def test_timestamps_are_in_nanoseconds(pod: Pod, capture: Capture, path: P
 
 
 async def test_nobody_else_may_read_the_file(pod: Pod, capture: Capture, path: Path):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
 
     mode = await asyncio.to_thread(lambda: path.stat().st_mode)
 
@@ -183,7 +201,9 @@ async def test_nobody_else_may_read_the_file(pod: Pod, capture: Capture, path: P
 async def test_the_first_packet_is_told_once_and_before_the_counters(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
 
     pod.send(range(10))
     await capture.until_packets("a", 10)
@@ -206,7 +226,9 @@ async def test_a_text_that_is_not_a_filter_is_refused(
     pod: Pod, capture: Capture, path: Path, expression: str
 ):
     with pytest.raises(FilterError):
-        await capture.engine.start("a", interface=pod.interface, expression=expression, path=path)
+        await capture.engine.start(
+            "a", interface=pod.interface, packet_filter=pcap_filter(expression), path=path
+        )
 
     assert files_beside(path) == []
     assert capture.engine.snapshot() == {}
@@ -214,7 +236,7 @@ async def test_a_text_that_is_not_a_filter_is_refused(
 
 async def test_an_interface_that_does_not_exist_is_not_found(capture: Capture, path: Path):
     with pytest.raises(InterfaceNotFoundError):
-        await capture.engine.start("a", interface="nowhere0", expression=None, path=path)
+        await capture.engine.start("a", interface="nowhere0", packet_filter=CAPTURE_ALL, path=path)
 
 
 async def test_an_interface_under_another_index_is_not_the_one_that_was_meant(
@@ -222,7 +244,11 @@ async def test_an_interface_under_another_index_is_not_the_one_that_was_meant(
 ):
     with pytest.raises(InterfaceNotFoundError):
         await capture.engine.start(
-            "a", interface=pod.interface, expression=None, path=path, tap=HostTap(pod.index() + 1)
+            "a",
+            interface=pod.interface,
+            packet_filter=CAPTURE_ALL,
+            path=path,
+            tap=HostTap(pod.index() + 1),
         )
 
     assert files_beside(path) == []
@@ -232,4 +258,6 @@ async def test_an_interface_that_is_down_is_told_apart(pod: Pod, capture: Captur
     ip("link", "set", pod.interface, "down")
 
     with pytest.raises(InterfaceDownError):
-        await capture.engine.start("a", interface=pod.interface, expression=None, path=path)
+        await capture.engine.start(
+            "a", interface=pod.interface, packet_filter=CAPTURE_ALL, path=path
+        )

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.resource.filters import CAPTURE_ALL
 from nodeagent.capture.events import Ended, WriteFailed
 from nodeagent.libpcap.errors import FileError, InterfaceGoneError
 from tests.node.conftest import Capture, files_beside
+from tests.support.filters import pcap_filter
 from tests.support.netns import PORT, Pod, ip, open_pod
 from tests.support.tcpdump import read_numbers
 
@@ -33,7 +35,9 @@ async def test_a_ring_whose_interface_vanishes_ends_after_its_last_packet(
     capture: Capture, path: Path
 ):
     with open_pod() as pod:
-        await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+        await capture.engine.start(
+            "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+        )
         pod.send(range(50))
 
     ended = await capture.until_said(Ended)
@@ -46,11 +50,13 @@ async def test_a_ring_whose_interface_vanishes_ends_after_its_last_packet(
 
 async def test_other_rings_go_on_when_one_ends(pod: Pod, capture: Capture, tmp_path: Path):
     file = tmp_path / "kept.pcap"
-    await capture.engine.start("kept", interface=pod.interface, expression=MATCHING, path=file)
+    await capture.engine.start(
+        "kept", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=file
+    )
     with open_pod() as other:
         lost = tmp_path / "lost.pcap"
         await capture.engine.start(
-            "lost", interface=other.interface, expression=MATCHING, path=lost
+            "lost", interface=other.interface, packet_filter=pcap_filter(MATCHING), path=lost
         )
 
     ended = await capture.until_said(Ended)
@@ -63,11 +69,13 @@ async def test_other_rings_go_on_when_one_ends(pod: Pod, capture: Capture, tmp_p
 async def test_a_swap_of_an_ended_ring_fails_with_its_reason(capture: Capture, tmp_path: Path):
     with open_pod() as pod:
         first = tmp_path / "1.pcap"
-        await capture.engine.start("a", interface=pod.interface, expression=None, path=first)
+        await capture.engine.start(
+            "a", interface=pod.interface, packet_filter=CAPTURE_ALL, path=first
+        )
     await capture.until_said(Ended)
 
     with pytest.raises(InterfaceGoneError):
-        await capture.engine.swap("a", expression=None, path=tmp_path / "2.pcap")
+        await capture.engine.swap("a", packet_filter=CAPTURE_ALL, path=tmp_path / "2.pcap")
 
     assert files_beside(first) == [first]
 
@@ -75,7 +83,9 @@ async def test_a_swap_of_an_ended_ring_fails_with_its_reason(capture: Capture, t
 async def test_a_capture_survives_its_interface_going_down_and_up(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
     pod.send([1])
 
     ip("link", "set", pod.interface, "down")
@@ -89,7 +99,9 @@ async def test_a_capture_survives_its_interface_going_down_and_up(
 async def test_a_capture_follows_its_interface_to_another_name(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
     pod.send([1])
 
     ip("link", "set", pod.interface, "down")
@@ -106,7 +118,9 @@ async def test_a_capture_follows_its_interface_to_another_name(
 async def test_an_interface_that_moves_to_another_namespace_is_gone(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
 
     ip("link", "set", pod.interface, "netns", pod.namespace)
     ended = await capture.until_said(Ended)
@@ -131,7 +145,9 @@ async def test_a_path_that_is_not_a_new_file_is_refused(
     make(path)
 
     with pytest.raises(FileError) as refused:
-        await capture.engine.start("a", interface=pod.interface, expression=None, path=path)
+        await capture.engine.start(
+            "a", interface=pod.interface, packet_filter=CAPTURE_ALL, path=path
+        )
 
     assert refused.value.code == code
 
@@ -140,7 +156,9 @@ async def test_what_a_full_disk_did_not_take_is_counted(
     pod: Pod, tiny_disk: Path, capture: Capture
 ):
     path = tiny_disk / "a.pcap"
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
     count = 5000
 
     await asyncio.to_thread(pod.send, range(count))
@@ -159,7 +177,9 @@ async def test_a_capture_goes_on_when_the_disk_has_space_again(
     pod: Pod, tiny_disk: Path, capture: Capture
 ):
     path, ballast = tiny_disk / "a.pcap", tiny_disk / "ballast"
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=path)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
+    )
     ballast.write_bytes(bytes(TINY_DISK_BYTES - 4096))
     await asyncio.to_thread(pod.send, range(1000))
     await capture.until_said(WriteFailed)
@@ -181,11 +201,12 @@ async def test_a_capture_goes_on_when_the_disk_has_space_again(
 )
 def test_the_one_capability_that_is_needed(pod: Pod, capabilities: str, answer: str):
     script = (
+        "from apiserver.resource.filters import CAPTURE_ALL\n"
         "from nodeagent.libpcap.handle import LiveHandle\n"
         "from nodeagent.libpcap.errors import CaptureError\n"
         f"try: handle = LiveHandle({pod.interface!r})\n"
         "except CaptureError as error: print(type(error).__name__)\n"
-        "else: handle.listen(handle.compile('ip')); handle.close(); print('open')\n"
+        "else: handle.listen(handle.compile(CAPTURE_ALL)); handle.close(); print('open')\n"
     )
 
     said = subprocess.run(

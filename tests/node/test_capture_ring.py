@@ -8,6 +8,7 @@ import pytest
 from nodeagent.capture.ring import Ring, open_ring
 from nodeagent.discovery.endpoints import BY_NAME
 from nodeagent.libpcap.handle import RING_BYTES, widened
+from tests.support.filters import pcap_filter
 from tests.support.netns import PORT, Pod
 from tests.support.tcpdump import read_numbers
 
@@ -26,7 +27,11 @@ def drain(ring: Ring) -> None:
 def test_captured_and_dropped_are_what_was_sent(pod: Pod, path: Path):
     count = 2 * RING_BYTES // FRAME_BYTES
     ring = open_ring(
-        "a", interface=pod.interface, tap=BY_NAME, expression=f"udp dst port {PORT}", path=path
+        "a",
+        interface=pod.interface,
+        tap=BY_NAME,
+        packet_filter=pcap_filter(f"udp dst port {PORT}"),
+        path=path,
     )
 
     pod.send(range(count), size=FRAME_BYTES)  # and nobody reads

@@ -7,14 +7,18 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.resource.filters import Alternative, PacketFilter
+from apiserver.resource.types import Direction
 from nodeagent.capture.ring import MAX_BATCH_PACKETS
 from nodeagent.libpcap.errors import FileError, FilterError
 from tests.node.conftest import Capture, files_beside
+from tests.support.filters import pcap_filter
 from tests.support.netns import NOISE_PORT, PORT, Pod
 from tests.support.tcpdump import read_numbers, read_ports
 
 MATCHING = f"udp dst port {PORT}"
 NOISE = f"udp dst port {NOISE_PORT}"
+RECEIVED = PacketFilter((Alternative(expression=MATCHING, direction=Direction.OUT),))
 
 
 async def test_files_of_a_swapped_ring_continue_each_other(
@@ -22,12 +26,15 @@ async def test_files_of_a_swapped_ring_continue_each_other(
 ):
     paths = [tmp_path / f"{each:02}.pcap" for each in range(20)]
     count = 40_000
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=paths[0])
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=paths[0]
+    )
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(pod.send, range(count)))
         finals = [
-            await capture.engine.swap("a", expression=MATCHING, path=path) for path in paths[1:]
+            await capture.engine.swap("a", packet_filter=pcap_filter(MATCHING), path=path)
+            for path in paths[1:]
         ]
     finals.append(await capture.engine.stop("a"))
 
@@ -51,12 +58,14 @@ async def test_each_file_holds_packets_of_its_own_filter_only(
                 sender.send(1, port=PORT)
                 sender.send(1, port=NOISE_PORT)
 
-    await capture.engine.start("a", interface=pod.interface, expression=filters[0], path=paths[0])
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(filters[0]), path=paths[0]
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(send_both))
         for expression, path in zip(filters[1:], paths[1:], strict=True):
             await capture.until(lambda: capture.engine.counters("a").file.packets > 0)
-            await capture.engine.swap("a", expression=expression, path=path)
+            await capture.engine.swap("a", packet_filter=pcap_filter(expression), path=path)
         await capture.until(lambda: capture.engine.counters("a").file.packets > 0)
         ending.set()
     await capture.engine.stop("a")
@@ -69,7 +78,9 @@ async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
 ):
     first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
     count = 3 * MAX_BATCH_PACKETS
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=first)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=first
+    )
     thread = capture.engine._thread
     ring = capture.engine._members["a"].opened()
     sent, never = threading.Event(), threading.Event()
@@ -83,7 +94,7 @@ async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
     thread._commands.submit(until_sent)
     await asyncio.to_thread(pod.send, range(count))
     file = ring.handle.create_file(second)
-    swapped = thread.swap(ring, ring.handle.compile_filter(NOISE), file)
+    swapped = thread.swap(ring, ring.handle.compile_filter(pcap_filter(NOISE)), file)
     thread._commands.submit(for_longer_than_packets_are_waited_for)
     sent.set()
     final = await asyncio.wrap_future(swapped)
@@ -95,9 +106,11 @@ async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
 
 async def test_an_idle_ring_is_swapped_at_once(pod: Pod, capture: Capture, tmp_path: Path):
     first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=first)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=first
+    )
 
-    final = await capture.engine.swap("a", expression=NOISE, path=second)
+    final = await capture.engine.swap("a", packet_filter=pcap_filter(NOISE), path=second)
     pod.send([1], port=PORT)
     pod.send([2], port=NOISE_PORT)
     await capture.engine.stop("a")
@@ -106,13 +119,15 @@ async def test_an_idle_ring_is_swapped_at_once(pod: Pod, capture: Capture, tmp_p
     assert (read_numbers(first), read_numbers(second)) == ([], [2])
 
 
-async def test_a_filter_that_only_the_kernel_can_judge_takes_over_too(
+async def test_a_filter_for_one_direction_takes_over_too(
     pod: Pod, capture: Capture, tmp_path: Path
 ):
     first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
-    await capture.engine.start("a", interface=pod.interface, expression=NOISE, path=first)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(NOISE), path=first
+    )
 
-    await capture.engine.swap("a", expression=f"inbound and {MATCHING}", path=second)
+    await capture.engine.swap("a", packet_filter=RECEIVED, path=second)
     pod.send([1], port=NOISE_PORT)
     pod.send([2])
     await capture.engine.stop("a")
@@ -132,10 +147,12 @@ async def test_a_swap_that_cannot_be_made_leaves_the_ring_as_it_was(
     pod: Pod, capture: Capture, tmp_path: Path, expression: str, name: str, error: type[Exception]
 ):
     first = tmp_path / "1.pcap"
-    await capture.engine.start("a", interface=pod.interface, expression=MATCHING, path=first)
+    await capture.engine.start(
+        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=first
+    )
 
     with pytest.raises(error):
-        await capture.engine.swap("a", expression=expression, path=tmp_path / name)
+        await capture.engine.swap("a", packet_filter=pcap_filter(expression), path=tmp_path / name)
     pod.send([1])
     await capture.engine.stop("a")
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.resource.filters import CAPTURE_ALL
 from nodeagent.capture.events import Ended
 from nodeagent.discovery.endpoints import ProcessId
 from nodeagent.libpcap.errors import (
@@ -20,8 +21,15 @@ from nodeagent.libpcap.errors import (
     NamespaceGoneError,
 )
 from tests.node.conftest import Capture, files_beside
-from tests.node.podside import Inhabitant, inhabited, open_second_link, send_to_pod
-from tests.support.netns import PORT, Pod, frame, ip, open_pod
+from tests.node.podside import (
+    Inhabitant,
+    inhabited,
+    open_second_link,
+    send_to_pod,
+    sending_all_the_time,
+)
+from tests.support.filters import pcap_filter
+from tests.support.netns import PORT, Pod, ip, open_pod
 from tests.support.tcpdump import read_numbers
 
 MATCHING = f"udp dst port {PORT}"
@@ -50,26 +58,6 @@ def open_macvlan_pod(parent: str) -> Iterator[Pod]:
         ip("netns", "delete", made.namespace)
 
 
-@contextmanager
-def sending_all_the_time(namespace: str, number: int) -> Iterator[None]:
-    """Have a pod send one packet again and again, by the way that ordinary packets take.
-
-    The sender of other tests goes past the queue, where no tap at the pod's end sees what it sends.
-    """
-    script = (
-        "import socket, sys\n"
-        "raw = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)\n"
-        "raw.bind(('eth0', 0))\n"
-        f"while True: raw.send({frame(number)!r})\n"
-    )
-    command = ["ip", "netns", "exec", namespace, sys.executable, "-c", script]
-    with subprocess.Popen(command) as sender:
-        try:
-            yield
-        finally:
-            sender.kill()
-
-
 def network_namespaces() -> set[int]:
     """Return the inodes of those that threads of this process are in."""
     return {(task / "ns" / "net").stat().st_ino for task in Path("/proc/self/task").iterdir()}
@@ -78,7 +66,11 @@ def network_namespaces() -> set[int]:
 async def test_a_pod_on_a_macvlan_is_captured_inside(pod: Pod, capture: Capture, path: Path):
     with open_macvlan_pod(pod.interface) as macvlan, inhabited(macvlan) as inhabitant:
         await capture.engine.start(
-            "a", interface="eth0", expression=MATCHING, path=path, tap=inhabitant.tap()
+            "a",
+            interface="eth0",
+            packet_filter=pcap_filter(MATCHING),
+            path=path,
+            tap=inhabitant.tap(),
         )
 
         await asyncio.to_thread(pod.send, range(100))
@@ -93,7 +85,7 @@ async def test_what_a_pod_sends_is_captured_as_what_it_receives(
 ):
     pod = inhabitant.pod
     await capture.engine.start(
-        "a", interface="eth0", expression=MATCHING, path=path, tap=inhabitant.tap()
+        "a", interface="eth0", packet_filter=pcap_filter(MATCHING), path=path, tap=inhabitant.tap()
     )
 
     await asyncio.to_thread(send_to_pod, pod.interface, [1])
@@ -113,7 +105,7 @@ async def test_each_interface_of_a_pod_has_its_own_packets(
             await capture.engine.start(
                 name,
                 interface=name,
-                expression=MATCHING,
+                packet_filter=pcap_filter(MATCHING),
                 path=tmp_path / name,
                 tap=inhabitant.tap(name),
             )
@@ -131,7 +123,7 @@ async def test_no_thread_stays_in_the_namespace_of_a_pod(
     inhabitant: Inhabitant, capture: Capture, path: Path
 ):
     await capture.engine.start(
-        "a", interface="eth0", expression=None, path=path, tap=inhabitant.tap()
+        "a", interface="eth0", packet_filter=CAPTURE_ALL, path=path, tap=inhabitant.tap()
     )
 
     inside = await asyncio.to_thread(network_namespaces)
@@ -146,7 +138,9 @@ async def test_another_interface_of_that_name_is_not_the_one_that_was_proven(
     tap = replace(inhabitant.tap(), index=inhabitant.tap().index + 1)
 
     with pytest.raises(InterfaceNotFoundError):
-        await capture.engine.start("a", interface="eth0", expression=None, path=path, tap=tap)
+        await capture.engine.start(
+            "a", interface="eth0", packet_filter=CAPTURE_ALL, path=path, tap=tap
+        )
 
     assert files_beside(path) == []
 
@@ -158,7 +152,9 @@ async def test_a_number_that_another_process_has_now_leads_nowhere(
     tap = replace(inhabitant.tap(), process=earlier)
 
     with pytest.raises(NamespaceGoneError, match="has ended"):
-        await capture.engine.start("a", interface="eth0", expression=None, path=path, tap=tap)
+        await capture.engine.start(
+            "a", interface="eth0", packet_filter=CAPTURE_ALL, path=path, tap=tap
+        )
 
     assert files_beside(path) == []
 
@@ -168,7 +164,9 @@ async def test_a_process_that_ended_leads_nowhere(pod: Pod, capture: Capture, pa
         tap = inhabitant.tap()
 
     with pytest.raises(NamespaceGoneError, match="has ended"):
-        await capture.engine.start("a", interface="eth0", expression=None, path=path, tap=tap)
+        await capture.engine.start(
+            "a", interface="eth0", packet_filter=CAPTURE_ALL, path=path, tap=tap
+        )
 
 
 async def test_a_process_that_went_to_another_namespace_leads_nowhere(
@@ -178,7 +176,9 @@ async def test_a_process_that_went_to_another_namespace_leads_nowhere(
         tap = replace(inhabitant.tap(), process=elsewhere.process)
 
         with pytest.raises(NamespaceGoneError, match="another network namespace"):
-            await capture.engine.start("a", interface="eth0", expression=None, path=path, tap=tap)
+            await capture.engine.start(
+                "a", interface="eth0", packet_filter=CAPTURE_ALL, path=path, tap=tap
+            )
 
     assert files_beside(path) == []
 
@@ -195,7 +195,9 @@ async def test_a_ring_whose_interface_goes_inside_ends_after_its_last_packet(
 ):
     with open_second_link(inhabitant.pod) as peer:
         tap = inhabitant.tap("net1")
-        await capture.engine.start("a", interface="net1", expression=MATCHING, path=path, tap=tap)
+        await capture.engine.start(
+            "a", interface="net1", packet_filter=pcap_filter(MATCHING), path=path, tap=tap
+        )
         await asyncio.to_thread(send_to_pod, peer, range(50))
 
         verb, *rest = change
@@ -214,7 +216,9 @@ async def test_a_ring_follows_its_interface_through_down_up_and_another_name_ins
     link = ("-n", inhabitant.pod.namespace, "link", "set")
     with open_second_link(inhabitant.pod) as peer:
         tap = inhabitant.tap("net1")
-        await capture.engine.start("a", interface="net1", expression=MATCHING, path=path, tap=tap)
+        await capture.engine.start(
+            "a", interface="net1", packet_filter=pcap_filter(MATCHING), path=path, tap=tap
+        )
         await asyncio.to_thread(send_to_pod, peer, [1])
 
         ip(*link, "net1", "down")
@@ -233,7 +237,11 @@ async def test_a_ring_goes_on_when_the_process_that_led_to_it_ends(
 ):
     with inhabited(pod) as inhabitant:
         await capture.engine.start(
-            "a", interface="eth0", expression=MATCHING, path=path, tap=inhabitant.tap()
+            "a",
+            interface="eth0",
+            packet_filter=pcap_filter(MATCHING),
+            path=path,
+            tap=inhabitant.tap(),
         )
 
     await asyncio.to_thread(send_to_pod, pod.interface, [1])
@@ -250,7 +258,7 @@ async def test_an_interface_without_ethernet_frames_is_refused(
 
     with pytest.raises(LinkTypeError, match="not an Ethernet interface"):
         await capture.engine.start(
-            "a", interface="tun0", expression=None, path=path, tap=inhabitant.tap("tun0")
+            "a", interface="tun0", packet_filter=CAPTURE_ALL, path=path, tap=inhabitant.tap("tun0")
         )
 
     assert files_beside(path) == []
@@ -268,7 +276,7 @@ async def test_descriptors_are_closed_whether_or_not_a_tap_opens(
     for tap in (wrong, replace(wrong, namespace_inode=1), replace(wrong, process=ProcessId(1, 1))):
         with pytest.raises((InterfaceNotFoundError, NamespaceGoneError)):
             await capture.engine.start(
-                "a", interface="eth0", expression=None, path=tmp_path / "a", tap=tap
+                "a", interface="eth0", packet_filter=CAPTURE_ALL, path=tmp_path / "a", tap=tap
             )
 
     assert await asyncio.to_thread(count) == before
@@ -287,12 +295,13 @@ def test_the_capabilities_that_a_tap_inside_a_pod_takes(
     inhabitant: Inhabitant, capabilities: str, answer: str
 ):
     script = (
+        "from apiserver.resource.filters import CAPTURE_ALL\n"
         "from nodeagent.capture.taps import open_tap\n"
         "from nodeagent.discovery.endpoints import PodTap, ProcessId\n"
         "from nodeagent.libpcap.errors import CapturePermissionError\n"
         f"try: handle, links = open_tap('eth0', {inhabitant.tap()!r})\n"
         "except CapturePermissionError as error: print(error)\n"
-        "else: handle.listen(handle.compile('ip')); handle.close(); print('open')\n"
+        "else: handle.listen(handle.compile(CAPTURE_ALL)); handle.close(); print('open')\n"
     )
 
     said = subprocess.run(

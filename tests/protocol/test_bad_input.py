@@ -15,7 +15,7 @@ from tests.support.client import GROUP, capture, collection
             {"filters": [{"protocol": "tcp"}]},
             422,
             "spec.filters[0].protocol",
-            "must be one of ICMP",
+            "write it TCP",
             id="protocol",
         ),
         pytest.param(

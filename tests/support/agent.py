@@ -4,19 +4,29 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
+from typing import Final
 
 from apiserver.standalone.layout import Layout
 from tests.support.standalone import ROOT
 
+NO_VARIABLES: Final[Mapping[str, str]] = MappingProxyType({})
+
 
 @contextmanager
 def running_agent(
-    layout: Layout, *, port: int, workloads: Path, captures: Path, node: str = "n1"
+    layout: Layout,
+    *,
+    port: int,
+    workloads: Path,
+    captures: Path,
+    node: str = "n1",
+    environment: Mapping[str, str] = NO_VARIABLES,
 ) -> Iterator[subprocess.Popen[str]]:
-    """Run the agent inside the block, and stop it as an operator does."""
+    """Run the agent inside the block, with more variables, and stop it as an operator does."""
     process = subprocess.Popen(
         [
             *(sys.executable, "-m", "nodeagent", "--bind-address=127.0.0.1"),
@@ -32,7 +42,7 @@ def running_agent(
         ],
         cwd=ROOT,
         text=True,
-        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+        env=os.environ | {"PYTHONUNBUFFERED": "1"} | dict(environment),
     )
     try:
         yield process

@@ -15,9 +15,13 @@ from apiserver.pcap.compiler import FilterCompiler
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.registry.admission import Admission
 from apiserver.registry.controls import Controls
+from apiserver.registry.heartbeats import Heartbeats
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.registry.reports import ReportMerger
+from apiserver.registry.statuswriting import StatusWriter
+from apiserver.registry.surroundings import NothingKnown
 from apiserver.registry.verbs import Registry
+from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.server.app import Door, build_app
 from apiserver.server.meta import MetaHandlers
 from apiserver.server.reports import REPORTS, ReportHandler
@@ -187,13 +191,15 @@ def _routes(store, known, readyz: Probe, ending: Ending) -> Routes:
     )
     registry = Registry(store, STRATEGY, admission, clock=utc_now)
     renderer = Renderer(registry, clock=utc_now)
+    heartbeats = Heartbeats(clock=utc_now, monotonic=lambda: 0.0)
+    writer = StatusWriter(registry, NothingKnown(heartbeats), SilentRecorder(), clock=utc_now)
     return Routes(
         resource=PACKET_CAPTURES,
         reports_resource=REPORTS,
         resources=ResourceHandlers(registry, renderer, StandaloneAccess()),
         watches=WatchHandler(registry, renderer, ending=ending.begun, random=random.random),
         files=None,
-        reports=ReportHandler(ReportMerger(registry, clock=utc_now, monotonic=lambda: 0.0)),
+        reports=ReportHandler(ReportMerger(writer, heartbeats, monotonic=lambda: 0.0)),
         meta=META,
         probes={"/readyz": readyz, "/livez": Probe("livez", ())},
     )

@@ -107,6 +107,8 @@ def serving(installation: Installation, *extra: str) -> Iterator[Server]:
             f"--client-ca-file={layout.authority.certificate}",
             f"--requestheader-client-ca-file={installation.proxies_file}",
             f"--requestheader-allowed-names={FRONT_PROXY}",
+            # Many tests share one server, and make as many captures as they like.
+            *("--max-captures=0", "--max-captures-per-namespace=0"),
             f"--data-dir={layout.data}",
             *extra,
         ],

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import subprocess
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -12,7 +12,7 @@ import pytest
 
 from apiserver.serving.clock import utc_now
 from apiserver.standalone.credentials import write_credentials
-from tests.support.agent import running_agent, workload_endpoint
+from tests.support.agent import NO_VARIABLES, running_agent, workload_endpoint
 from tests.support.client import Client, collection
 from tests.support.netns import Pod, open_pod
 from tests.support.server import Installation, install, serving
@@ -48,13 +48,16 @@ class System:
             yield
 
     @contextmanager
-    def agent(self) -> Iterator[subprocess.Popen[str]]:
+    def agent(
+        self, environment: Mapping[str, str] = NO_VARIABLES
+    ) -> Iterator[subprocess.Popen[str]]:
         """Run the node agent inside the block."""
         with running_agent(
             self.layout,
             port=self.agent_port,
             workloads=self.workloads,
             captures=self.captures,
+            environment=environment,
         ) as process:
             yield process
 

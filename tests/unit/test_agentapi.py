@@ -60,6 +60,22 @@ def test_an_endpoint_with_nothing_to_say_has_neither_reason_nor_message():
     assert not {"stopReason", "message"} & document.keys()
 
 
+def test_an_endpoint_stands_for_one_unless_it_says_so():
+    folded = replace(ENDPOINT, pod="", pod_uid="", interface="", folded=12)
+
+    assert "folded" not in ENDPOINT.to_json()
+    assert folded.to_json()["folded"] == 12
+    assert EndpointReport.from_json(folded.to_json()) == folded
+
+
+def test_a_capture_with_more_files_than_it_names_says_so():
+    many = replace(CAPTURE, file_names_omitted=7)
+
+    assert "fileNamesOmitted" not in CAPTURE.to_json()
+    assert many.to_json()["fileNamesOmitted"] == 7
+    assert CaptureReport.from_json(many.to_json()) == many
+
+
 @pytest.mark.parametrize(
     ("kind", "absent"),
     [

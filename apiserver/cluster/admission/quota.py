@@ -8,7 +8,7 @@ pods, and never about us. What counts is what the quota controller has taken ove
 from dataclasses import dataclass
 
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
-from apiserver.wire.quantity import QuantityError, parse_quantity
+from apiserver.quantity import QuantityError, parse_quantity
 from apiserver.wire.resources import Resource
 
 

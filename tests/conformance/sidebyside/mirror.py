@@ -1,7 +1,7 @@
 """The same resource as a CustomResourceDefinition in another group: what kube-apiserver itself makes of our schema."""
 
 from apiserver.jsontypes import JsonObject, JsonValue, object_at
-from apiserver.resource.schema import kind_schema
+from apiserver.resource.schema.kind import kind_schema
 from apiserver.resource.types import GROUP, KIND, LIST_KIND, PLURAL, SINGULAR, VERSION
 
 # As long as ours: error messages that are cut somewhere are cut at the same place.

@@ -3,7 +3,13 @@ import asyncio
 import pytest
 
 from apiserver.agents.directory import AgentAddress
-from apiserver.agents.pods import PodDirectory, agent_pod, following_agents
+from apiserver.agents.pods import (
+    NO_AGENT,
+    NOT_READY,
+    PodDirectory,
+    agent_pod,
+    following_agents,
+)
 from apiserver.upstream.client import open_client
 from tests.fakes.kubernetes_api import (
     KubernetesAPI,
@@ -82,6 +88,37 @@ def test_the_node_of_a_pod_is_known_by_its_name_and_uid():
     assert directory.node_of_pod("a", "uid-a") == "n1"
     assert directory.node_of_pod("a", "uid-of-another") == ""
     assert directory.node_of_pod("b", "uid-a") == ""
+
+
+@pytest.mark.parametrize(
+    ("pod", "problem"),
+    [
+        pytest.param(a_pod("a"), "", id="ready"),
+        pytest.param(a_pod("a", ready=False), NOT_READY, id="not ready"),
+        pytest.param(a_pod("a", node="n2"), NO_AGENT, id="on another node"),
+    ],
+)
+def test_it_is_known_whether_the_agent_of_a_node_can_capture(pod, problem):
+    assert a_directory(pod).problem_on("n1") == problem
+
+
+def test_nothing_is_known_of_agents_before_they_were_listed():
+    assert PodDirectory().problem_on("n1") is None
+
+
+async def test_nodes_are_told_of_when_their_agents_change():
+    directory = a_directory(a_pod("a"), a_pod("b", node="n2"))
+    assert await directory.next_change() == {"n1", "n2"}
+
+    directory.put(agent_pod(a_pod("a", address="10.0.0.2")))
+    directory.put(agent_pod(a_pod("b", node="n2", ready=False)))
+    directory.put(agent_pod(a_pod("c", node="n3")))
+
+    assert await directory.next_change() == {"n2", "n3"}
+
+
+async def test_the_first_list_is_a_change_even_if_there_is_no_agent():
+    assert await a_directory().next_change() == frozenset()
 
 
 async def test_agents_are_followed_as_they_come_and_go(tmp_path):

@@ -4,7 +4,7 @@ import pytest
 
 from apiserver.managedfields.fieldmanager import FieldManager
 from apiserver.managedfields.schema import compile_schema
-from apiserver.resource.schema import kind_schema
+from apiserver.resource.schema.kind import kind_schema
 from apiserver.wire.metaschema import OBJECT_META
 
 

@@ -111,6 +111,9 @@ def test_what_the_server_may_do_in_the_cluster(installed):
     rules = installed.get("ClusterRole", SERVER)["rules"]
 
     assert _verbs(rules, "namespaces") == _on("get list watch")
+    for seen in ("pods", "serviceaccounts", "nodes"):
+        assert _verbs(rules, seen) == _on("list watch")
+    assert _verbs(rules, "events") == _on("create patch")
     for configuration in ("mutatingwebhookconfigurations", "validatingwebhookconfigurations"):
         assert _verbs(rules, configuration) == _on("list watch")
     for policy in ("validatingadmissionpolicies", "validatingadmissionpolicybindings"):

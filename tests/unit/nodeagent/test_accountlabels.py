@@ -1,6 +1,6 @@
 import pytest
 
-from apiserver.resource.codec import decode_capture
+from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID
 from nodeagent.accountlabels import AccountLabels
 from nodeagent.cluster.captureset import CaptureSet, Sighting

@@ -143,3 +143,11 @@ def test_all_that_cannot_work_is_said_at_once(arguments, environment, expected):
 
 def test_any_free_port_may_be_taken_without_probes():
     assert parse_config(["--secure-port=0"], POD).secure_port == 0
+
+
+def test_a_capture_has_so_many_endpoints_here_and_any_number_with_0():
+    assert parse_config([], POD).max_endpoints == 500
+    assert parse_config(["--max-endpoints-per-capture=0"], POD).max_endpoints == 0
+    assert problems_of(["--max-endpoints-per-capture=-1"]) == [
+        "--max-endpoints-per-capture must be a number from 0 on"
+    ]

@@ -1,14 +1,11 @@
-from datetime import UTC, datetime
-
 import pytest
 
 from apiserver.jsontypes import JsonObject
 from apiserver.pcap.compiler import CompilerError, FilterCompiler
-from apiserver.pcap.program import FilterError
-from apiserver.registry.packetcaptures import COMPILE_SECONDS, PacketCaptureStrategy, human_bytes
+from apiserver.pcap.expressions import FilterError
+from apiserver.registry.packetcaptures import COMPILE_SECONDS, PacketCaptureStrategy
+from apiserver.resource.filters import PacketFilter
 from apiserver.wire.status import ApiError
-
-NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
 
 
 class Compiler(FilterCompiler):
@@ -17,10 +14,10 @@ class Compiler(FilterCompiler):
     def __init__(self, answer: Exception | None = None) -> None:
         super().__init__()
         self.answer = answer
-        self.asked: list[tuple[str, float]] = []
+        self.asked: list[tuple[PacketFilter, float]] = []
 
-    async def check(self, expression: str, *, deadline_seconds: float) -> int:
-        self.asked.append((expression, deadline_seconds))
+    async def check(self, packet_filter: PacketFilter, *, deadline_seconds: float) -> int:
+        self.asked.append((packet_filter, deadline_seconds))
         if self.answer is not None:
             raise self.answer
         return 1
@@ -33,66 +30,15 @@ def capture(**spec) -> JsonObject:
 WEB: JsonObject = {"protocol": 6, "ports": [80, "http", "http"]}
 
 
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0"),
-        (812, "812"),
-        (1023, "1023"),
-        (1024, "1.0Ki"),
-        (1229, "1.2Ki"),
-        (34 << 20, "34Mi"),
-        (5 << 30, "5.0Gi"),
-        (3 << 40, "3.0Ti"),
-        (4000 << 40, "4000Ti"),
-    ],
-)
-def test_bytes_are_shown_as_people_read_them(count, text):
-    assert human_bytes(count) == text
-
-
-def test_a_row_has_a_cell_for_every_column():
-    strategy = PacketCaptureStrategy(Compiler())
-    status: JsonObject = {
-        "pods": 1,
-        "packets": 5,
-        "dropped": 2,
-        "bytes": 2048,
-        "files": [{"node": "n1", "state": "Capturing"}],
-    }
-    document: JsonObject = {
-        "metadata": {"name": "http", "creationTimestamp": "2026-01-02T14:58:00Z"},
-        "spec": {"selector": "all()", "endTime": "2026-01-02T16:00:00Z"},
-        "status": status,
-    }
-
-    cells = strategy.cells(document, NOW)
-
-    assert len(cells) == len(strategy.columns)
-    assert dict(zip((each.name for each in strategy.columns), cells, strict=True)) == {
-        "Name": "http",
-        "State": "Capturing",
-        "Pods": 1,
-        "Packets": 5,
-        "Dropped": 2,
-        "Size": "2.0Ki",
-        "Age": "2m",
-        "Selector": "all()",
-        "Start": None,
-        "End": "2026-01-02T16:00:00Z",
-        "Nodes": 1,
-    }
-
-
 async def test_a_filter_is_compiled_before_it_is_accepted():
     compiler = Compiler()
 
     errors = await PacketCaptureStrategy(compiler).validate(capture(filters=[WEB]), None)
 
     assert errors == []
-    ((text, seconds),) = compiler.asked
-    assert "tcp" in text
-    assert "http" not in text, "names never reach libpcap"
+    ((compiled, seconds),) = compiler.asked
+    assert "tcp port 80" in str(compiled)
+    assert "http" not in str(compiled), "names never reach libpcap"
     assert seconds == COMPILE_SECONDS
 
 
@@ -111,12 +57,83 @@ async def test_an_unchanged_spec_is_not_compiled_again():
     assert compiler.asked == []
 
 
-async def test_a_filter_that_libpcap_refuses_is_the_fault_of_its_field():
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"selector": "has(a)"}, id="selector"),
+        pytest.param({"endTime": "2026-01-02T16:00:00Z"}, id="time"),
+        pytest.param({"limits": {"packets": 5}}, id="limit"),
+    ],
+)
+async def test_a_filter_is_not_compiled_again_when_the_rest_changes(edit):
+    compiler = Compiler(FilterError("refused today"))
+
+    errors = await PacketCaptureStrategy(compiler).validate(
+        capture(filters=[WEB], **edit), capture(filters=[WEB])
+    )
+
+    assert (errors, compiler.asked) == ([], [])
+
+
+@pytest.mark.parametrize("edit", [{"snapLength": 64}, {"headersOnly": True}])
+async def test_a_filter_is_compiled_again_with_what_its_program_cuts(edit):
+    compiler = Compiler()
+
+    await PacketCaptureStrategy(compiler).validate(
+        capture(filters=[WEB], **edit), capture(filters=[WEB])
+    )
+
+    assert len(compiler.asked) == 1
+
+
+async def test_a_filter_is_compiled_even_if_the_rest_is_wrong():
+    strategy = PacketCaptureStrategy(Compiler(FilterError("too complex")))
+
+    errors = await strategy.validate(capture(filters=[WEB], selector="(", snapLength=-1), None)
+
+    assert [error.field for error in errors] == [
+        "spec.selector",
+        "spec.filters",
+        "spec.snapLength",
+    ]
+
+
+async def test_a_filter_that_is_wrong_already_is_not_compiled():
+    compiler = Compiler()
+
+    errors = await PacketCaptureStrategy(compiler).validate(
+        capture(filters=[WEB, {"protocol": "tcp"}]), None
+    )
+
+    assert [error.field for error in errors] == ["spec.filters[1].protocol"]
+    assert compiler.asked == []
+
+
+async def test_a_filter_that_is_too_complex_is_the_fault_of_all_rules():
     strategy = PacketCaptureStrategy(Compiler(FilterError("too complex")))
 
     (error,) = await strategy.validate(capture(filters=[WEB]), None)
 
     assert str(error) == "spec.filters: Forbidden: too complex"
+
+
+@pytest.mark.parametrize(
+    ("alternative", "error"),
+    [
+        pytest.param(0, "spec.filters[0]: Forbidden: why", id="a rule"),
+        pytest.param(
+            1,
+            'spec.filters[1].expression: Invalid value: "tcp port": why',
+            id="an expression",
+        ),
+    ],
+)
+async def test_a_rule_that_libpcap_refuses_is_named_with_the_reason(alternative, error):
+    strategy = PacketCaptureStrategy(Compiler(FilterError("why", alternative)))
+
+    errors = await strategy.validate(capture(filters=[WEB, {"expression": "tcp port"}]), None)
+
+    assert [str(each) for each in errors] == [error]
 
 
 async def test_a_compiler_that_fails_is_the_fault_of_the_server():
@@ -126,3 +143,57 @@ async def test_a_compiler_that_fails_is_the_fault_of_the_server():
         await strategy.validate(capture(filters=[WEB]), None)
 
     assert caught.value.code == 500
+
+
+def test_what_cannot_be_read_is_refused_at_once():
+    with pytest.raises(ApiError) as caught:
+        PacketCaptureStrategy(Compiler()).canonical(
+            capture(limits={"bytes": "x", "duration": "y"})
+        )
+
+    assert caught.value.code == 400
+    assert "spec.limits.bytes" in caught.value.message
+    assert "spec.limits.duration" in caught.value.message
+
+
+def test_what_could_not_be_read_before_is_left_alone():
+    old = capture(limits={"bytes": "x"})
+    document = capture(limits={"bytes": "x"}, snapLength=5)
+
+    assert PacketCaptureStrategy(Compiler()).canonical(document, old) == document
+
+
+def test_a_new_capture_is_warned_of_by_its_name_and_by_what_it_says():
+    document = capture(filters=[{}], endTime="2026-01-01T00:00:00Z", limits={"files": 1})
+    document["metadata"] = {"name": "A_b", "creationTimestamp": "2026-01-02T00:00:00Z"}
+
+    name, filters, end, limits = PacketCaptureStrategy(Compiler()).warnings(document, None)
+
+    assert name.startswith("metadata.name")
+    assert filters.startswith("spec.filters[0]")
+    assert end.startswith("spec.endTime")
+    assert limits.startswith("spec.limits")
+
+
+def test_an_edit_is_warned_of_by_what_it_changes():
+    old = capture(filters=[{}])
+    old["metadata"] = {"name": "A_b"}
+    document = capture(filters=[{}], limits={"files": 1})
+    document["metadata"] = {"name": "A_b"}
+
+    (warning,) = PacketCaptureStrategy(Compiler()).warnings(document, old)
+
+    assert warning.startswith("spec.limits")
+
+
+async def test_trap_23_what_is_stored_never_fails_a_write_of_the_status():
+    time = "2026-01-02T15:00:00Z"
+    old = capture(
+        startTime=time, endTime=time, filters=[{"protocol": "tcp"}], limits={"bytes": "x"}
+    )
+    strategy = PacketCaptureStrategy(Compiler())
+
+    document = strategy.prepare_for_status_update({"status": {"packets": 5}}, old)
+
+    assert await strategy.validate(document, old) == []
+    assert strategy.warnings(document, old) == ()

@@ -10,8 +10,12 @@ import pytest
 
 from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject
+from apiserver.registry.heartbeats import Heartbeats
 from apiserver.registry.reports import Pace, ReportMerger, report_answer
-from apiserver.registry.requests import Request
+from apiserver.registry.requests import DeleteRequest, Request
+from apiserver.registry.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.registry.surroundings import NothingKnown
+from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.wire.body import Decoded
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 from tests.support.documents import as_sent
@@ -29,11 +33,13 @@ COUNTERS_SECONDS = 0.5
 @asynccontextmanager
 async def merging(registry, *, counters_seconds=COUNTERS_SECONDS):
     """A merger that writes for as long as the block lasts."""
+    monotonic = asyncio.get_running_loop().time
+    heartbeats = Heartbeats(clock=lambda: NOW, monotonic=monotonic)
     made = ReportMerger(
-        registry,
-        clock=lambda: NOW,
-        monotonic=asyncio.get_running_loop().time,
-        pace=Pace(counters=counters_seconds, retry=0.05),
+        StatusWriter(registry, NothingKnown(heartbeats), SilentRecorder(), clock=lambda: NOW),
+        heartbeats,
+        monotonic=monotonic,
+        pace=Pace(counters=counters_seconds, surroundings=0.2, retry=0.05),
     )
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(made.run())
@@ -269,3 +275,76 @@ async def test_an_older_report_that_comes_later_takes_nothing_back(registry, mer
         document, _ = await anext(changes)
 
     assert document["status"]["packets"] == 9
+
+
+def identity(uid, name="http"):
+    return CaptureIdentity("shop", name, uid)
+
+
+async def test_a_touch_that_changes_nothing_writes_nothing(registry, merger):
+    uid, other = await create(registry), await create(registry, "other")
+    before = (await registry.get("shop", "http")).revision
+
+    async with changes_of(registry) as changes:
+        merger.touch(identity(uid))
+        await merger.take(report(other, endpoint("Capturing", 1), name="other"))
+        document, _ = await anext(changes)
+
+    assert document["metadata"]["name"] == "other"
+    assert (await registry.get("shop", "http")).revision == before
+
+
+async def test_a_touch_of_an_object_whose_name_another_has_changes_nothing(registry, merger):
+    uid = await create(registry)
+    await registry.delete("shop", "http", DeleteRequest())
+    await create(registry)
+    other = await create(registry, "other")
+
+    async with changes_of(registry) as changes:
+        merger.touch(identity(uid))
+        merger.touch(identity("uid-unknown", "unknown"))
+        await merger.take(report(other, endpoint("Capturing", 1), name="other"))
+        document, _ = await anext(changes)
+
+    assert document["metadata"]["name"] == "other"
+    assert await status_of(registry) == {}
+
+
+async def test_one_write_has_what_nodes_say_and_what_follows(registry, merger):
+    uid = await create(registry)
+
+    async with changes_of(registry) as changes:
+        merger.touch(identity(uid), urgent=False)
+        await merger.take(report(uid, endpoint("Capturing", 1)))
+        document, _ = await anext(changes)
+
+    conditions = {each["type"]: each["status"] for each in document["status"]["conditions"]}
+    assert conditions == {"Complete": "False", "Ready": "True"}
+    assert document["status"]["packets"] == 1
+
+
+async def test_a_report_of_a_state_that_nobody_knows_is_written_with_the_others(registry, merger):
+    uid = await create(registry)
+
+    async with changes_of(registry) as changes:
+        await merger.take(report(uid, endpoint("Dreaming")))
+        await merger.take(report(uid, endpoint("Capturing", 1), node="n2"))
+        document, _ = await anext(changes)
+
+    assert [each["state"] for each in document["status"]["files"]] == ["Error", "Capturing"]
+
+
+async def test_trap_27_nodes_that_report_at_the_same_time_do_not_overwrite_each_other(
+    registry, merger
+):
+    uid = await create(registry)
+    nodes = [f"n{i}" for i in range(20)]
+
+    async with changes_of(registry) as changes:
+        async with asyncio.TaskGroup() as tasks:
+            for name in nodes:
+                tasks.create_task(merger.take(report(uid, endpoint("Capturing", 1), node=name)))
+        document, _ = await anext(changes)
+
+    assert [each["node"] for each in document["status"]["files"]] == sorted(nodes)
+    assert document["status"]["packets"] == 20

@@ -95,6 +95,18 @@ async def test_a_refusal_carries_code_reason_and_wait(api, client):
     error = caught.value
     assert (error.code, error.reason, error.message) == (429, "TooManyRequests", "later")
     assert error.retry_after == 7
+    assert error.causes == frozenset()
+
+
+async def test_a_refusal_carries_the_reasons_of_its_causes(api, client):
+    status = a_status(403, "Forbidden", "no")
+    status["details"] = {"causes": [{"reason": "NamespaceTerminating", "field": "x"}, None]}
+    api.lists.append(Reply(status, 403))
+
+    with pytest.raises(ApiStatusError) as caught:
+        await client.get_json(PATH)
+
+    assert caught.value.causes == {"NamespaceTerminating"}
 
 
 @pytest.mark.parametrize(

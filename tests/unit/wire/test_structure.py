@@ -1,7 +1,7 @@
 import pytest
 
 from apiserver.jsontypes import object_at
-from apiserver.resource.schema import kind_schema
+from apiserver.resource.schema.kind import kind_schema
 from apiserver.wire.structure import structural_errors
 
 STATUS = object_at(object_at(kind_schema({"type": "object"}), "properties"), "status")

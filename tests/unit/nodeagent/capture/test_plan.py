@@ -3,9 +3,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from apiserver.resource.codec import decode_capture
-from apiserver.resource.types import CaptureUID
-from nodeagent.capture.plan import Phase, RingKey, make_plan
+from apiserver.resource.spec.codec import decode_capture
+from apiserver.resource.types import CaptureUID, Limits
+from nodeagent.capture.plan import Phase, Progress, RingKey, make_plan
 from nodeagent.discovery.endpoints import (
     BY_NAME,
     Endpoint,
@@ -42,9 +42,14 @@ def unproven():
     return replace(endpoint(), interface="", problem=UNPROVEN)
 
 
-def plan(captures, endpoints, links=None):
+def limited_capture(limits, **spec):
+    made = capture(**spec)
+    return replace(made, spec=replace(made.spec, limits=limits))
+
+
+def plan(captures, endpoints, links=None, **others):
     present = {each.interface: 7 for each in endpoints} if links is None else links
-    return make_plan(captures, endpoints, links=present, now=NOW)
+    return make_plan(captures, endpoints, links=present, now=NOW, **others)
 
 
 def time(**delta):
@@ -179,7 +184,7 @@ def test_each_endpoint_resolves_named_ports_by_itself():
 
     made = plan([capture(filters=[{"protocol": "TCP", "ports": ["http"]}])], [one, two])
 
-    filters = {key.pod_uid: each.filter for key, each in made.rings.items()}
+    filters = {key.pod_uid: str(each.filter) for key, each in made.rings.items()}
     assert "8080" in filters["uid-one"]
     assert "9090" not in filters["uid-one"]
     assert "9090" in filters["uid-two"]
@@ -190,3 +195,124 @@ def test_a_named_port_that_the_pod_lacks_captures_nothing():
 
     (planned,) = made.rings.values()
     assert (planned.phase, planned.reason) == (Phase.ENDED, "NoMatch")
+
+
+def going(*, packets=0, captured=0, seconds=0.0, is_running=True):
+    return lambda _: Progress(packets, captured, seconds, is_running)
+
+
+@pytest.mark.parametrize(
+    ("limits", "progress", "reason"),
+    [
+        pytest.param(Limits(packets=100), going(packets=99), None, id="one packet left"),
+        pytest.param(Limits(packets=100), going(packets=100), "PacketLimit", id="packets"),
+        pytest.param(Limits(bytes=5000), going(captured=5100), "ByteLimit", id="bytes"),
+        pytest.param(
+            Limits(duration=timedelta(seconds=60)), going(seconds=59.9), None, id="time left"
+        ),
+        pytest.param(
+            Limits(duration=timedelta(seconds=60)),
+            going(seconds=60.0),
+            "DurationLimit",
+            id="duration",
+        ),
+        pytest.param(Limits(), going(packets=10**9, captured=10**12), None, id="no limit"),
+    ],
+)
+def test_a_limit_that_is_reached_ends_an_endpoint(limits, progress, reason):
+    limited = limited_capture(limits)
+
+    made = plan([limited], [endpoint()], progress=progress)
+
+    (planned,) = made.rings.values()
+    assert planned.reason == reason
+    assert planned.phase is (Phase.ENDED if reason else Phase.RUNNING)
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        pytest.param({}, id="nothing else"),
+        pytest.param({"startTime": time(hours=1)}, id="a start to come"),
+        pytest.param({"endTime": time(hours=1)}, id="an end to come"),
+        pytest.param({"selector": "has(app)"}, id="another selector"),
+    ],
+)
+def test_what_reached_its_limit_stays_ended_whatever_else_is_edited(spec):
+    limited = limited_capture(Limits(packets=100), **spec)
+
+    made = plan([limited], [endpoint(app="web")], progress=going(packets=100, is_running=False))
+
+    assert [each.reason for each in made.rings.values()] == ["PacketLimit"]
+
+
+def test_an_end_in_the_past_is_the_reason_before_any_limit():
+    limited = limited_capture(Limits(packets=100), endTime=time(hours=-1))
+
+    made = plan([limited], [endpoint()], progress=going(packets=100))
+
+    assert [each.reason for each in made.rings.values()] == ["EndTime"]
+
+
+def test_limits_are_each_endpoints_own():
+    limited = limited_capture(Limits(packets=100))
+    done = {"uid-one": Progress(packets=100)}
+
+    made = plan(
+        [limited],
+        [endpoint("one"), endpoint("two")],
+        progress=lambda key: done.get(key.pod_uid, Progress()),
+    )
+
+    phases = {key.pod_uid: each.phase for key, each in made.rings.items()}
+    assert phases == {"uid-one": Phase.ENDED, "uid-two": Phase.RUNNING}
+
+
+def test_a_duration_ends_when_the_rest_of_it_has_run():
+    limited = limited_capture(Limits(duration=timedelta(seconds=60)))
+
+    made = plan([limited], [endpoint()], progress=going(seconds=45.5))
+
+    assert made.next_change == NOW + timedelta(seconds=14.5)
+    assert made.is_passing
+
+
+def test_a_duration_does_not_run_while_the_endpoint_does_not():
+    limited = limited_capture(Limits(duration=timedelta(seconds=60)))
+
+    made = plan([limited], [endpoint()], progress=going(seconds=45.5, is_running=False))
+
+    assert made.next_change is None
+
+
+def test_an_end_in_the_past_still_has_the_clock_looked_at():
+    assert plan([capture(endTime=time(hours=-1))], [endpoint()]).is_passing
+    assert not plan([capture()], [endpoint()]).is_passing
+
+
+def test_beyond_so_many_endpoints_of_a_capture_none_is_begun_and_it_says_so():
+    made = plan([capture()], [endpoint(f"web{i}") for i in range(5)], max_endpoints=3)
+
+    blocked = [each for each in made.rings.values() if each.phase is Phase.BLOCKED]
+    assert [each.endpoint.pod for each in blocked] == ["web3", "web4"]
+    assert {each.message for each in blocked} == {
+        "this node captures no more than 3 endpoints of one capture"
+    }
+
+
+def test_those_that_run_already_keep_their_places():
+    made = plan(
+        [capture()],
+        [endpoint("new"), endpoint("old")],
+        progress=lambda key: Progress(is_running=key.pod_uid == "uid-old"),
+        max_endpoints=1,
+    )
+
+    phases = {key.pod_uid: each.phase for key, each in made.rings.items()}
+    assert phases == {"uid-new": Phase.BLOCKED, "uid-old": Phase.RUNNING}
+
+
+def test_every_capture_has_places_of_its_own():
+    made = plan([capture("u1"), capture("u2")], [endpoint()], max_endpoints=1)
+
+    assert [each.phase for each in made.rings.values()] == [Phase.RUNNING, Phase.RUNNING]

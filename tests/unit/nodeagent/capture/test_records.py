@@ -1,19 +1,22 @@
 import pytest
 
-from apiserver.agentapi import EndpointReport
-from apiserver.jsontypes import JsonObject
-from apiserver.resource.codec import decode_capture
-from apiserver.resource.types import CaptureUID
-from nodeagent.capture.plan import RingKey
+from apiserver.agentapi import EndpointReport, StopReason
+from apiserver.resource.filters import Alternative, PacketFilter
+from apiserver.resource.types import CaptureUID, Limits
+from nodeagent.capture.allowance import Allowance
+from nodeagent.capture.counters import Tally
+from nodeagent.capture.plan import Progress, RingKey
 from nodeagent.capture.records import (
     FIRST_RETRY_SECONDS,
     LONGEST_RETRY_SECONDS,
-    CaptureRecord,
     EndpointRecord,
+    Run,
+    recall,
 )
-from nodeagent.capture.ring import Tally
+from nodeagent.files.directory import EndpointMemory
 
 KEY = RingKey(CaptureUID("u1"), "uid-web", "cali1")
+TCP = PacketFilter((Alternative(protocol=6),))
 
 
 @pytest.fixture
@@ -21,24 +24,18 @@ def endpoint():
     return EndpointRecord(KEY, "web")
 
 
-@pytest.fixture
-def capture():
-    metadata: JsonObject = {"namespace": "shop", "name": "http", "uid": "u1", "generation": 3}
-    return CaptureRecord(decode_capture({"metadata": metadata, "spec": {}}))
-
-
 def test_an_endpoint_begins_scheduled(endpoint):
     assert endpoint.report() == EndpointReport("web", "uid-web", "cali1", "Scheduled")
 
 
 def test_a_ring_waits_for_its_first_packet(endpoint):
-    endpoint.begin("tcp")
+    endpoint.begin(Run(TCP))
 
-    assert (endpoint.report().state, endpoint.filter) == ("WaitingForTraffic", "tcp")
+    assert (endpoint.report().state, endpoint.run.filter) == ("WaitingForTraffic", TCP)
 
 
 def test_a_ring_captures_from_its_first_packet_on(endpoint):
-    endpoint.begin("tcp")
+    endpoint.begin(Run(TCP))
 
     endpoint.count(Tally(packets=1, bytes=60))
 
@@ -47,9 +44,9 @@ def test_a_ring_captures_from_its_first_packet_on(endpoint):
 
 def test_counters_go_on_over_all_rings(endpoint):
     for packets in (3, 4):
-        endpoint.begin("")
+        endpoint.begin(Run())
         endpoint.count(Tally(packets, packets * 100, 1, 1))
-        endpoint.end(Tally(packets, packets * 100, 1, 1))
+        endpoint.end(Tally(packets, packets * 100, 1, 1), now=0.0)
 
     report = endpoint.report()
 
@@ -57,32 +54,50 @@ def test_counters_go_on_over_all_rings(endpoint):
     assert (report.dropped_ring, report.dropped_writer) == (2, 2)
 
 
-def test_an_endpoint_that_captured_before_is_capturing_when_it_runs_again(endpoint):
-    endpoint.begin("")
-    endpoint.end(Tally(packets=1))
+def test_the_time_that_it_runs_counts_and_no_other(endpoint):
+    endpoint.begin(Run(since=100.0))
+    endpoint.end(Tally(), now=130.0)
+    endpoint.begin(Run(since=500.0))
 
-    endpoint.begin("")
+    assert endpoint.progress(512.5) == Progress(seconds=42.5, is_running=True)
+
+
+def test_a_ring_may_capture_what_earlier_ones_left(endpoint):
+    endpoint.begin(Run())
+    endpoint.end(Tally(packets=30, bytes=3000), now=0.0)
+    endpoint.begin(Run())
+    endpoint.count(Tally(packets=5, bytes=500))
+
+    assert endpoint.allowance(Limits(packets=100)) == Allowance(packets=70)
+    assert endpoint.allowance(Limits(bytes=10_000)) == Allowance(bytes=7000)
+
+
+def test_an_endpoint_that_captured_before_is_capturing_when_it_runs_again(endpoint):
+    endpoint.begin(Run())
+    endpoint.end(Tally(packets=1), now=0.0)
+
+    endpoint.begin(Run())
 
     assert endpoint.report().state == "Capturing"
 
 
 def test_the_first_reason_of_an_end_stays(endpoint):
-    endpoint.finish("EndTime")
-    endpoint.finish("Deleted")
+    endpoint.finish(StopReason.END_TIME)
+    endpoint.finish(StopReason.DELETED)
 
     assert (endpoint.report().state, endpoint.report().stop_reason) == ("Finished", "EndTime")
 
 
 def test_what_runs_again_has_no_reason_and_no_message(endpoint):
-    endpoint.finish("NoMatch", "no such port")
+    endpoint.finish(StopReason.NO_MATCH, "no such port")
 
-    endpoint.begin("")
+    endpoint.begin(Run())
 
     assert (endpoint.report().stop_reason, endpoint.report().message) == ("", "")
 
 
 def test_what_is_scheduled_again_has_no_reason_and_no_message(endpoint):
-    endpoint.finish("EndTime", "the end")
+    endpoint.finish(StopReason.END_TIME, "the end")
 
     endpoint.schedule()
 
@@ -90,7 +105,7 @@ def test_what_is_scheduled_again_has_no_reason_and_no_message(endpoint):
 
 
 def test_the_state_of_what_does_not_run_is_left_alone(endpoint):
-    endpoint.finish("EndTime")
+    endpoint.finish(StopReason.END_TIME)
 
     endpoint.settle_state()
 
@@ -107,58 +122,48 @@ def test_failures_are_tried_again_ever_later_up_to_a_limit(endpoint):
 
 def test_a_success_makes_the_next_failure_the_first(endpoint):
     endpoint.fail("down")
-    endpoint.begin("")
+    endpoint.begin(Run())
 
     pause = endpoint.fail("down")
 
     assert pause == FIRST_RETRY_SECONDS
 
 
-def test_a_capture_reports_its_endpoints_in_order_of_their_keys(capture):
-    for interface in ("cali2", "cali1"):
-        capture.endpoint(RingKey(CaptureUID("u1"), "uid-web", interface), "web")
-    capture.directory, capture.file_names = "/pcap/shop/http", ("web_cali1.pcap",)
-
-    report = capture.report()
-
-    assert [each.interface for each in report.endpoints] == ["cali1", "cali2"]
-    assert (report.namespace, report.name, report.uid) == ("shop", "http", "u1")
-    assert (report.observed_generation, report.directory) == (3, "/pcap/shop/http")
-    assert report.file_names == ("web_cali1.pcap",)
-
-
-def test_an_endpoint_has_one_record(capture):
-    assert capture.endpoint(KEY, "web") is capture.endpoint(KEY, "web")
-
-
-def test_counters_of_an_earlier_run_of_the_agent_go_on(capture):
+def test_counters_of_an_earlier_run_of_the_agent_go_on():
     earlier = EndpointReport(
         "web", "uid-web", "cali1", "Capturing", 5, 500, 2, 1, stop_reason="EndTime"
     )
 
-    capture.remember(earlier)
-    endpoint = capture.endpoint(KEY, "web")
-    endpoint.begin("")
+    endpoint = recall(KEY, EndpointMemory(earlier, 60.0))
+    endpoint.begin(Run(since=10.0))
     endpoint.count(Tally(packets=1, bytes=100))
 
     report = endpoint.report()
-    assert (report.packets, report.bytes) == (6, 600)
+    assert endpoint.progress(15.0) == Progress(6, 600, 65.0, is_running=True)
     assert (report.dropped_ring, report.dropped_writer) == (2, 1)
     assert report.state == "Capturing"
 
 
-def test_what_is_remembered_does_not_run(capture):
-    capture.remember(EndpointReport("web", "uid-web", "cali1", "Capturing", packets=5))
+def test_what_is_remembered_does_not_run():
+    earlier = EndpointReport("web", "uid-web", "cali1", "Capturing", packets=5)
 
-    (endpoint,) = capture.report().endpoints
-    assert (endpoint.state, endpoint.packets) == ("Finished", 5)
+    endpoint = recall(KEY, EndpointMemory(earlier))
+
+    assert (endpoint.report().state, endpoint.report().packets) == ("Finished", 5)
 
 
-def test_a_pod_without_a_known_interface_is_forgotten_unless_it_is_still_wanted(capture):
-    unknown, still = (RingKey(CaptureUID("u1"), uid, "") for uid in ("uid-a", "uid-b"))
-    for key in (unknown, still, KEY):
-        capture.endpoint(key, "web")
+@pytest.mark.parametrize(
+    ("now", "remembered"),
+    [
+        pytest.param(1000.0, 12.5, id="at its beginning"),
+        pytest.param(1002.0, 12.5, id="before a step"),
+        pytest.param(1003.0, 15.0, id="a step"),
+        pytest.param(1099.0, 110.0, id="many"),
+    ],
+)
+def test_the_time_that_it_runs_is_remembered_in_steps(endpoint, now, remembered):
+    endpoint.begin(Run(since=0.0))
+    endpoint.end(Tally(), now=12.5)
+    endpoint.begin(Run(since=1000.0))
 
-    capture.forget_unknown({still})
-
-    assert list(capture.endpoints) == [still, KEY]
+    assert endpoint.memory(now).running_seconds == remembered

@@ -15,7 +15,11 @@ from nodeagent.cluster.reports import (
 )
 from tests.fakes.kubernetes_api import KubernetesAPI, Reply, serving, write_kubeconfig
 
-RHYTHM = Rhythm(counters_seconds=10, full_seconds=300, jitter=lambda _low, high: high)
+# Heartbeats that never come, where a test is not about them.
+QUIET = Rhythm(
+    counters_seconds=10, heartbeat_seconds=10**6, full_seconds=300, jitter=lambda _low, high: high
+)
+BEATING = replace(QUIET, heartbeat_seconds=20)
 
 
 def a_report(name="a", *, packets=0, state="Capturing", **others):
@@ -69,8 +73,8 @@ async def server():
 
 
 @asynccontextmanager
-async def sending(server):
-    async with sending_reports(server.take, node="n1", boot_id="b1", rhythm=RHYTHM) as sender:
+async def sending(server, rhythm=QUIET):
+    async with sending_reports(server.take, node="n1", boot_id="b1", rhythm=rhythm) as sender:
         yield sender
 
 
@@ -134,6 +138,49 @@ async def test_what_was_told_is_not_told_again_until_the_next_full_report(server
 
     assert server.times == [0, 300]
     assert server.reports[1].full
+
+
+async def test_after_a_silence_an_empty_report_says_that_the_node_is_there(server):
+    async with sending(server, BEATING) as sender:
+        sender.put(a_report(packets=1))
+        await server.until_reports(1)
+        await asyncio.sleep(15)
+        sender.put(a_report(packets=2))
+        await server.until_reports(4)
+
+    assert server.times == [0, 15, 35, 55]
+    assert server.packets == [[1], [2], [], []]
+    assert [each.full for each in server.reports] == [True, False, False, False]
+
+
+async def test_a_node_that_has_captured_nothing_is_there_and_claims_nothing(server):
+    async with sending(server, BEATING) as sender:
+        await server.until_reports(2)
+        sender.put(a_report())
+        await server.until_reports(3)
+
+    assert server.times == [20, 40, 40]
+    assert [each.full for each in server.reports] == [False, False, True]
+
+
+async def test_a_heartbeat_does_not_put_off_counters(server):
+    async with sending(server, BEATING) as sender:
+        sender.put(a_report(packets=1))
+        await server.until_reports(2)
+        await asyncio.sleep(1)
+        sender.put(a_report(packets=2))
+        await server.until_reports(3)
+
+    assert server.times == [0, 20, 21]
+
+
+def test_heartbeats_of_many_nodes_do_not_fall_together():
+    rhythm = Rhythm(heartbeat_seconds=20.0)
+
+    waits = {rhythm.until_heartbeat() for _ in range(100)}
+
+    assert len(waits) > 1
+    assert all(16.0 <= each <= 20.0 for each in waits)
 
 
 async def test_after_a_reconnect_everything_is_told_again(server):

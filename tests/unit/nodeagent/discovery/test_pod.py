@@ -1,7 +1,7 @@
 import pytest
 
 from nodeagent.discovery.endpoints import EndpointPort
-from nodeagent.discovery.pod import inherited_labels, read_pod
+from nodeagent.discovery.pod import read_pod
 
 HASH = "0123456789abcdef0123456789abcdef"
 OWNED = [{"kind": "Node", "name": "n1"}]
@@ -34,61 +34,16 @@ def test_pods_that_are_no_endpoints(parts):
     assert read(**parts) is None
 
 
-@pytest.mark.parametrize("phase", ["Pending", "Running", "Unknown", ""])
-def test_pods_are_endpoints_in_every_other_phase(phase):
-    assert read(status={"phase": phase}).uid == "u1"
-
-
-def test_a_pod_that_terminates_is_still_one():
-    assert read().is_terminating is False
-    assert read(deletionTimestamp="2026-01-02T15:00:00Z").is_terminating is True
-
-
-def test_labels_that_a_pod_cannot_give_itself_are_overwritten_or_left_out():
+def test_a_pod_is_what_the_api_says_of_it():
     pod = read(
         spec={"serviceAccountName": "robot"},
-        labels={
-            "app": "web",
-            "pcns.team": "x",
-            "pcsa.team": "x",
-            "projectcalico.org/namespace": "x",
-            "projectcalico.org/orchestrator": "x",
-            "projectcalico.org/serviceaccount": "x",
-            "bad": 1,
-        },
+        labels={"app": "web"},
+        deletionTimestamp="2026-01-02T15:00:00Z",
     )
 
-    assert pod.labels == {
-        "app": "web",
-        "projectcalico.org/namespace": "shop",
-        "projectcalico.org/orchestrator": "k8s",
-        "projectcalico.org/serviceaccount": "robot",
-    }
-
-
-def test_labels_are_inherited_under_their_prefixes():
-    pod = read(spec={"serviceAccountName": "robot"}, labels={"team": "own"})
-
-    labels = inherited_labels(pod, {"team": "red"}, {"team": "blue"})
-
-    assert labels["team"] == "own"
-    assert labels["pcns.team"] == "red"
-    assert labels["pcns.projectcalico.org/name"] == "shop"
-    assert labels["pcsa.team"] == "blue"
-    assert labels["pcsa.projectcalico.org/name"] == "robot"
-
-
-@pytest.mark.parametrize(
-    ("spec", "account"),
-    [
-        pytest.param({"serviceAccountName": "robot"}, None, id="accounts are not followed"),
-        pytest.param({}, {}, id="no account"),
-    ],
-)
-def test_nothing_is_inherited_from_an_account_that_is_not_known(spec, account):
-    labels = inherited_labels(read(spec=spec), {}, account)
-
-    assert not any(key.startswith("pcsa.") for key in labels)
+    assert (pod.namespace, pod.name, pod.node, pod.uid) == ("shop", "web", "n1", "u1")
+    assert (pod.cgroup_uid, pod.service_account, pod.is_terminating) == ("u1", "robot", True)
+    assert pod.labels["app"] == "web"
 
 
 def test_ports_are_those_that_containers_name():

@@ -12,7 +12,18 @@ from nodeagent.discovery.podendpoints import (
 )
 
 PORTS = (EndpointPort("http", 6, 80),)
-POD = Pod("shop", "web", "u1", "u1", {}, "default", PORTS, is_terminating=False)
+POD = Pod(
+    namespace="shop",
+    name="web",
+    uid="u1",
+    node="n1",
+    labels={},
+    service_account="default",
+    is_on_host_network=False,
+    is_terminating=False,
+    cgroup_uid="u1",
+    ports=PORTS,
+)
 LABELS = {"app": "web"}
 PROCESS = ProcessId(7, 70)
 

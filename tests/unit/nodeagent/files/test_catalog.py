@@ -1,8 +1,10 @@
+import os
+
 import pytest
 
 from apiserver.agentapi import FileEntry
 from apiserver.resource.types import CaptureUID
-from nodeagent.files.catalog import find_directories, list_files
+from nodeagent.files.catalog import find_directories, list_files, newest_names
 from nodeagent.files.directory import DirectoryError, DirectoryState, open_directory
 
 ROTATED = "web_cali1-20260102T150405.000000Z.pcap"
@@ -24,6 +26,20 @@ def test_capture_files_are_listed_by_name_and_nothing_else(tmp_path):
         FileEntry(ROTATED, "web", "cali1", 20, active=False),
         FileEntry("web_cali1.pcap", "web", "cali1", 24, active=True),
     )
+
+
+def test_of_many_files_those_written_to_last_are_named_and_all_are_counted(tmp_path):
+    for i in range(10):
+        path = tmp_path / f"web_cali{i}.pcap"
+        path.touch()
+        os.utime(path, (1000 - i, 1000 - i))
+    (tmp_path / "notes.txt").touch()
+
+    assert newest_names(tmp_path, 3) == (
+        ("web_cali0.pcap", "web_cali1.pcap", "web_cali2.pcap"),
+        10,
+    )
+    assert newest_names(tmp_path / "none", 3) == ((), 0)
 
 
 def test_where_there_is_no_directory_there_are_no_files(tmp_path):

@@ -8,6 +8,7 @@ from apiserver.resource.types import CaptureUID
 from nodeagent.files.directory import (
     DirectoryError,
     DirectoryState,
+    EndpointMemory,
     open_directory,
     read_state,
     remove_directory,
@@ -18,7 +19,8 @@ from nodeagent.files.layout import STATE_FILE
 
 def a_state(uid="u1", *, generation=1, packets=0):
     endpoint = EndpointReport("web", "p1", "cali1", "Capturing", packets=packets)
-    return DirectoryState(CaptureUID(uid), generation, "store", (endpoint,))
+    memory = EndpointMemory(endpoint, running_seconds=12.5)
+    return DirectoryState(CaptureUID(uid), generation, "store", (memory,))
 
 
 @pytest.fixture
@@ -180,3 +182,10 @@ def test_a_directory_goes_as_a_whole_and_links_in_it_lead_nowhere(path, tmp_path
 
 def test_what_is_gone_is_gone(path):
     remove_directory(path)
+
+
+@pytest.mark.parametrize("seconds", [None, "12", True, -1.0, []])
+def test_a_running_time_that_is_none_counts_as_none(seconds):
+    document = a_state().endpoints[0].to_json() | {"runningSeconds": seconds}
+
+    assert EndpointMemory.from_json(document).running_seconds == 0.0

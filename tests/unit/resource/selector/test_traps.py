@@ -3,10 +3,10 @@
 import pytest
 
 from apiserver.jsontypes import JsonObject
-from apiserver.resource.codec import canonical_spec
 from apiserver.resource.pods import read_pod
 from apiserver.resource.selector.nodes import SelectorError
 from apiserver.resource.selector.parser import parse
+from apiserver.resource.spec.codec import canonical_spec
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,197 @@
+"""The schema of a capture's status (calico-semantics 1.6, DESIGN 9.2), as users read it."""
+
+from apiserver.jsontypes import JsonObject
+from apiserver.resource.schema.parts import (
+    atomic_list,
+    count,
+    map_list,
+    moment,
+    ours,
+    structure,
+    text,
+    truth,
+)
+from apiserver.resource.status.bounds import STATUS_BYTES
+from apiserver.resource.types import State
+
+_STATES = """\
+Scheduled: spec.startTime is to come.
+WaitingForTraffic: attached; every packet from now on is captured, none has come yet.
+Capturing: packets have been captured.
+Finished: no more will come.
+Error: nothing is captured here, and it is tried again without being asked."""
+
+
+def _state(description: str) -> JsonObject:
+    return {
+        "type": "string",
+        "enum": [str(each) for each in State],
+        "description": f"{description}\n{_STATES}",
+    }
+
+
+ENDPOINT = structure(
+    "PacketCaptureEndpoint",
+    ours("PacketCaptureEndpoint is one network interface of one selected pod."),
+    {
+        "pod": text("Name of the pod."),
+        "podUID": text(
+            "UID of the pod: a pod that is made anew under its old name has another. Empty where the "
+            "entry stands for several."
+        ),
+        "interface": text(
+            "Name of the interface, as it stands in the names of the files: the node's end of the "
+            "pod's link, such as cali12ab34cd56e, or the pod's own, such as eth0, where the agent "
+            "captures inside the pods. Empty while none of the pod is known, and where the entry "
+            "stands for several endpoints that have ended; for several others it is their state, or "
+            "unreported."
+        ),
+        "state": _state("How far the capture is here."),
+        "packets": count("Packets captured here."),
+        "bytes": count(
+            "Length of these packets as they are in the files, in bytes, without the headers that the "
+            "file format adds."
+        ),
+        "droppedRing": count(
+            "Packets that the kernel dropped because they came faster than they could be written. "
+            "Narrower filters help."
+        ),
+        "droppedWriter": count(
+            "Packets that could not be written, as when the disk is full or fails."
+        ),
+        "dropped": count(
+            "Packets that met the filters and are in no file: droppedRing and droppedWriter together."
+        ),
+        "lossless": truth(
+            "True if dropped is 0: the files hold every packet that met the filters."
+        ),
+        "stopReason": text(
+            "Why the state is Finished: EndTime, PacketLimit, ByteLimit or DurationLimit (of "
+            "spec.limits), Deleted (the pod is gone), Unselected (the selector does not match the pod "
+            "any more), NoMatch (the pod has none of the ports that the filters name) or Error; Mixed "
+            "where the entry stands for several."
+        ),
+        "message": text(
+            "What is wrong, and what would be right; for people, such as: there is no agent on its "
+            "node. Absent if all is well."
+        ),
+        "folded": count(
+            "How many endpoints the entry stands for; absent if it is one. Of those that have ended a "
+            "node tells at most 200 one by one."
+        ),
+    },
+    required=("podUID", "interface"),
+)
+
+_FILE = structure(
+    "PacketCaptureFile",
+    "PacketCaptureFile is the capture on one node: its state, its files, its counters.",
+    {
+        "node": text("Name of the node."),
+        "directory": text(
+            "Directory of the files on that node, such as /var/log/calico/pcap/shop/http: the "
+            "agent's directory, then the namespace and the name of the capture."
+        ),
+        "fileNames": atomic_list(
+            text("Name of a file."),
+            "Names of the files there, sorted. POD_INTERFACE.pcap is being written; "
+            "POD_INTERFACE-20260102T150000.000000Z.pcap was ended by rotation, and has the time of "
+            "its first packet. All are pcap with nanoseconds, as tcpdump and Wireshark read it. The "
+            "newest 500 are named.",
+        ),
+        "fileNamesOmitted": count(
+            ours("How many older files there are beside those in fileNames; absent if none.")
+        ),
+        "state": _state(
+            "How far the capture is on this node. Where its endpoints differ: Capturing if one is, "
+            "else WaitingForTraffic, else Scheduled, else Finished; Error only if all are."
+        ),
+        "message": text(
+            ours(
+                "What is known of the node where its agent cannot be asked: since when it has not been "
+                "heard of (state is what it said last), or that the node is gone, and its files with it "
+                "(state is Error). Absent if all is well."
+            )
+        ),
+        "endpoints": map_list(
+            ENDPOINT,
+            ["podUID", "interface"],
+            ours("What was captured, and what was lost, for each interface of each selected pod."),
+        ),
+        "observedGeneration": count(
+            ours(
+                "The metadata.generation that the node acts on. While it is less than the object's, "
+                "the node has not seen the last change of the spec."
+            )
+        ),
+        "observedTime": moment(
+            ours("When the node last had something new to say, by the server's clock.")
+        ),
+        "bootID": text(ours("Identity of the agent's run that reported last.")),
+        "sequence": count(ours("Number of that report within its run.")),
+    },
+    required=("node",),
+)
+
+_CONDITION = structure(
+    "PacketCaptureCondition",
+    ours("PacketCaptureCondition is the answer to one question about the whole capture."),
+    {
+        "type": text("The question: Ready or Complete."),
+        "status": {
+            "type": "string",
+            "enum": ["True", "False", "Unknown"],
+            "description": "The answer: True, False or Unknown.",
+        },
+        "reason": text(
+            "Why, in a word.\n"
+            "Ready: AllAttached (True); NoEndpoints (the selector matches no pod), Scheduled, Waiting "
+            "(for nodes to report), EndpointsFailed, AgentUnreachable, Finished.\n"
+            "Complete: the stop reason that all endpoints have in common, else Mixed (True: the end has "
+            "passed, or every endpoint has reached one of spec.limits); SpecChanged, Scheduled, Running, "
+            "OpenEnded (nothing runs, but pods that are selected later are captured until spec.endTime), "
+            "Ending, AgentUnreachable."
+        ),
+        "message": text("Why, for people."),
+        "lastTransitionTime": moment("When status last changed."),
+        "observedGeneration": count("The metadata.generation that the answer is about."),
+    },
+    required=("type", "status"),
+)
+
+STATUS = structure(
+    "PacketCaptureStatus",
+    "How the capture goes, as the nodes report it: a new state at once, counters every ten seconds at "
+    "most. The server writes it; whoever else does must do it through the subresource status. It has "
+    f"some {STATUS_BYTES >> 10} KiB at most: where there is more to say, endpoints and file names that are over "
+    "become numbers first.",
+    {
+        "conditions": map_list(
+            _CONDITION,
+            ["type"],
+            ours(
+                "Ready: every endpoint that is selected is attached, so that no packet is missed from "
+                "now on. Complete: nothing runs, and without an edit nothing will; a change of the spec "
+                "takes it back at once. Without spec.endTime a capture is never complete, because pods "
+                "that are selected later are captured too."
+            ),
+        ),
+        "files": map_list(
+            _FILE,
+            ["node"],
+            "The capture on each node that has, or had, selected pods. A program that makes traffic "
+            "of its own waits for state WaitingForTraffic before, and for Finished after it.",
+        ),
+        "pods": count(ours("Pods selected so far; pods that are gone still count.")),
+        "packets": count(ours("Packets captured so far, on all nodes.")),
+        "bytes": count(
+            ours(
+                "Length of these packets, in bytes, without the headers that the file format adds."
+            )
+        ),
+        "dropped": count(
+            ours("Packets that met the filters and are in no file. 0 means that none was lost.")
+        ),
+    },
+    has_default=True,
+)

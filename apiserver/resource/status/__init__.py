@@ -1,0 +1,1 @@
+"""The status: what nodes report joined, bounded, and judged. Pure."""

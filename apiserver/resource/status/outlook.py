@@ -1,0 +1,141 @@
+"""How a capture stands: what its nodes' entries, its pods and the clock add up to. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from apiserver.jsontypes import JsonObject, integer_at, text_at
+from apiserver.resource.status.merging import endpoints_of, entries_of, one_by_one
+from apiserver.resource.status.schedule import later
+from apiserver.resource.status.unreported import Circumstances, endpoint_count, is_unfinished
+from apiserver.resource.surroundings import SelectedPod
+from apiserver.resource.times import render_time
+from apiserver.resource.types import State
+
+# After its end a capture waits so long for pods that no agent has spoken of yet.
+SETTLING_SECONDS = 60.0
+
+_ATTACHED = frozenset({State.WAITING_FOR_TRAFFIC, State.CAPTURING})
+
+# Ended because they are selected no more: no concern of who asks whether all that are selected run.
+_NO_LONGER_SELECTED = frozenset({"Deleted", "Unselected"})
+
+# So many are named in a message, the others are a number.
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Why a capture that should run does not, or not everywhere."""
+
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Outlook:
+    """What stands where, in numbers and names; nodes that are gone are left out."""
+
+    attached: int = 0
+    over: int = 0
+    reasons: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+    failures: int = 0
+    silent: list[str] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
+    running_on: list[str] = field(default_factory=list)
+    is_unreachable: bool = False
+
+    @property
+    def unended(self) -> str:
+        """What is not known to have ended, empty if all is."""
+        return _listed(self.running_on)
+
+    def problems(self) -> list[Problem]:
+        """Return what keeps the capture from being ready, the most urgent first."""
+        found = []
+        if self.silent:
+            found.append(Problem("AgentUnreachable", f"not heard of: {_listed(self.silent)}"))
+        if self.failures:
+            number = f"{self.failures} failed: " if self.failures > 1 else ""
+            found.append(Problem("EndpointsFailed", f"{number}{_listed(self.failed)}"))
+        if self.waiting:
+            found.append(Problem("Waiting", f"waiting for {_listed(self.waiting)}"))
+        return found
+
+
+def outlook_of(status: JsonObject, known: Circumstances, *, is_settled: bool) -> Outlook:
+    """Add up a status; `is_settled` if the capture was complete already, by the same spec."""
+    outlook = Outlook()
+    entries = [each for each in entries_of(status) if not known.is_gone(text_at(each, "node"))]
+    for entry in entries:
+        _add_entry(outlook, entry, known)
+    unreported = _unreported(entries, known)
+    outlook.waiting += [
+        f"pod {each.name} ({each.problem})" if each.problem else f"pod {each.name}"
+        for each in unreported
+    ]
+    end = known.schedule.end
+    if not is_settled and end is not None and known.now < later(end, SETTLING_SECONDS):
+        outlook.running_on += [f"pod {each.name}" for each in unreported if not each.problem]
+    return outlook
+
+
+def _add_entry(outlook: Outlook, entry: JsonObject, known: Circumstances) -> None:
+    node = text_at(entry, "node")
+    silent_since = known.node(node).silent_since if "bootID" in entry else None
+    is_stale = 0 < integer_at(entry, "observedGeneration") < known.generation
+    present = [each for each in one_by_one(entry) if _is_selected(each)]
+    for endpoint in present:
+        _add_endpoint(outlook, endpoint, node)
+    if silent_since is not None and present:
+        outlook.silent.append(f"node {node} since {render_time(silent_since)}")
+    elif is_stale:
+        outlook.waiting.append(f"node {node} to see the last change")
+    if is_unfinished(entry) or (is_stale and silent_since is None):
+        outlook.running_on.append(f"node {node}")
+        outlook.is_unreachable |= silent_since is not None
+
+
+def _is_selected(endpoint: JsonObject) -> bool:
+    return text_at(endpoint, "stopReason") not in _NO_LONGER_SELECTED
+
+
+def _add_endpoint(outlook: Outlook, endpoint: JsonObject, node: str) -> None:
+    number, state = endpoint_count(endpoint), text_at(endpoint, "state")
+    if state in _ATTACHED:
+        outlook.attached += number
+    elif state == State.FINISHED:
+        outlook.over += number
+        reason = text_at(endpoint, "stopReason")
+        if reason and reason not in outlook.reasons:
+            outlook.reasons.append(reason)
+    elif state == State.ERROR:
+        outlook.failures += number
+        pod = text_at(endpoint, "pod")
+        where = f"pod {pod} on node {node}" if pod else f"node {node}"
+        outlook.failed.append(f"{where}: {text_at(endpoint, 'message') or 'not captured'}")
+    else:
+        outlook.waiting.append(f"node {node} to begin")
+
+
+def _unreported(entries: Iterable[JsonObject], known: Circumstances) -> list[SelectedPod]:
+    """Return the pods that no entry speaks of."""
+    spoken_of = {text_at(each, "podUID") for each in endpoints_of(*entries)}
+    # Of these nodes not every pod is named.
+    folding = {
+        text_at(entry, "node")
+        for entry in entries
+        if any(integer_at(each, "folded") for each in endpoints_of(entry))
+    }
+    missing = [
+        each
+        for each in known.pods or ()
+        if each.uid not in spoken_of and each.node not in folding and not known.is_gone(each.node)
+    ]
+    return sorted(missing, key=lambda each: each.name)
+
+
+def _listed(several: Sequence[str]) -> str:
+    unique = list(dict.fromkeys(several))
+    more = f" and {len(unique) - _NAMED} more" if len(unique) > _NAMED else ""
+    return "; ".join(unique[:_NAMED]) + more
