@@ -19,6 +19,7 @@ from nodeagent.capture.events import Counted, Ended, Event, FirstPacket, Spent, 
 from nodeagent.capture.plan import Plan, Planned, Progress, RingKey, make_plan
 from nodeagent.capture.records import EndpointRecord
 from nodeagent.capture.rings import Rings
+from nodeagent.capture.selection import Selections
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import REAL, Times
 from nodeagent.cluster.captures import CaptureSet
@@ -67,11 +68,11 @@ class Reconciler:
         self._clock = times.clock
         self._max_endpoints = max_endpoints
         self._rings = Rings(engine, storage, times=times, replan=self.wake)
-        self._endpoints: tuple[Endpoint, ...] = ()
         self._links: Mapping[str, Link] = {}
         self._records: dict[CaptureUID, CaptureRecord] = {}
         self._present: dict[CaptureUID, PacketCapture] = {}
         self._plan = Plan({}, None)
+        self._selections = Selections()
         # Each capture is settled by one task at a time; what changes meanwhile has it do so again.
         self._places = WeakValueDictionary[tuple[str, str], asyncio.Lock]()
         self._settling: set[CaptureUID] = set()
@@ -85,7 +86,7 @@ class Reconciler:
 
     def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
         """Take the pods' interfaces as they are now."""
-        self._endpoints = endpoints
+        self._selections.endpoints = endpoints
         self.wake()
 
     def set_links(self, links: Mapping[str, Link]) -> None:
@@ -145,7 +146,7 @@ class Reconciler:
         links = {name: link.index for name, link in self._links.items()}
         self._plan = make_plan(
             present,
-            self._endpoints,
+            self._selections,
             links=links,
             now=self._clock(),
             progress=self._progress,
@@ -213,7 +214,7 @@ class Reconciler:
         Because a pod that was made anew under its name takes over the name of the file.
         """
         selected = {key.pod_uid for key in wanted}
-        present = {each.pod_uid for each in self._endpoints}
+        present = {each.pod_uid for each in self._selections.endpoints}
         for endpoint in record.unwanted(wanted):
             await self._rings.settle_unwanted(record, endpoint, wanted=selected, present=present)
         record.fold(wanted)

@@ -27,7 +27,8 @@ class DelegationMetrics:
 class Environment:
     """Who may ask and how that is known, how the server shows who it is, and what is around it.
 
-    `agents` are those that it asks for files, `recorder` takes what happens to captures. `controls` are asked about every write; `checks` are what must be right here before the server is ready.
+    `agents` are those that it asks for files, `recorder` takes what happens to captures. `controls`
+    are asked about every write; `checks` are what must be right here before the server is ready.
     """
 
     tls: ServerTLS

@@ -11,8 +11,19 @@ from typing import Final
 
 from apiserver.pcap.cuts import add_cut
 from apiserver.pcap.headers import decode
-from apiserver.pcap.listing import ANCILLARY, IF_EQUAL, LD_BYTE, RETURN, Code, Label, Listing
+from apiserver.pcap.listing import (
+    ANCILLARY,
+    IF_EQUAL,
+    LD_BYTE,
+    LD_NUMBER,
+    RETURN,
+    STORE,
+    Code,
+    Label,
+    Listing,
+)
 from apiserver.pcap.rules import add_rule
+from apiserver.pcap.scratch import unset_words
 from apiserver.resource.filters import Alternative, PacketFilter
 from apiserver.resource.types import Direction
 
@@ -93,11 +104,18 @@ class _Writer:
             for number, program in enumerate(programs, start=1):
                 rejected = Label()
                 is_last = each is alternatives[-1] and number == len(programs)
+                self._clear(unset_words(program))
                 self.listing.embed(
                     program, accept=self._met, reject=rejected, is_guarded=not is_last
                 )
                 self.listing.place(rejected)
             self.listing.place(other)
+
+    def _clear(self, words: Sequence[int]) -> None:
+        if words:
+            self.listing.add(LD_NUMBER, 0)
+            for word in words:
+                self.listing.add(STORE, word)
 
     def _write_rules(self, rules: Sequence[Alternative]) -> None:
         done = Label()

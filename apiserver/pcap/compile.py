@@ -2,8 +2,8 @@
 
 A request is `REQUEST` (how many seconds of CPU it may take, how many bytes follow) and JSON: for each
 alternative an array of texts. An answer is a line of JSON: `{"programs": [...]}`, for each alternative
-an array of programs (`listing.packed`), or `{"error": message, "alternative": index}`. Only what goes wrong with the
-filter is an answer; all else ends the process with a status that is not 0.
+an array of programs (`listing.packed`), or `{"error": message, "alternative": index}`. Only what goes
+wrong with the filter is an answer; all else ends the process with a status that is not 0.
 """
 
 import json

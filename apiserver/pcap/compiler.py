@@ -21,6 +21,7 @@ from apiserver.pcap.assembly import assemble
 from apiserver.pcap.compile import REQUEST
 from apiserver.pcap.expressions import Expressions, FilterError, check_length, verbatim
 from apiserver.pcap.listing import Code, unpacked
+from apiserver.pcap.memory import MAX_KERNEL_BYTES, kernel_bytes
 from apiserver.resource.filters import Alternative, PacketFilter
 from apiserver.resource.types import Direction
 
@@ -186,7 +187,13 @@ def _codes(programs: JsonValue) -> list[Code]:
 
 
 def _instructions(packet_filter: PacketFilter, expressions: Expressions) -> int:
-    """Return how long a filter's program is. Raises FilterError if that is too long."""
+    """Return how long a filter's program is. Raises FilterError if that is too long for the kernel."""
     code = assemble(packet_filter, expressions, outgoing_is=Direction.IN)
     check_length(len(code))
+    size = kernel_bytes(code)
+    if size > MAX_KERNEL_BYTES:
+        raise FilterError(
+            f"the filter is too complex: it takes {size} bytes of the kernel's memory "
+            f"of at most {MAX_KERNEL_BYTES}"
+        )
     return len(code)

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
-# Up to this size the worst takes a tenth of a second; what people write has some kilobytes.
-LARGE_BYTES = 64 << 10
+# Up to this size the worst takes some 60 ms; what people write has some kilobytes.
+LARGE_BYTES = 32 << 10
 
 _Result = TypeVar("_Result")
 

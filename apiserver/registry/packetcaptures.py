@@ -15,7 +15,7 @@ from apiserver.resource import types
 from apiserver.resource.filters import CAPTURE_ALL, PacketFilter, packet_filter
 from apiserver.resource.schema.kind import kind_schema
 from apiserver.resource.spec.advice import spec_warnings
-from apiserver.resource.spec.findings import in_order, is_about
+from apiserver.resource.spec.findings import in_order, is_about, new_errors
 from apiserver.resource.spec.validation import (
     name_problems,
     name_warnings,
@@ -141,23 +141,37 @@ class PacketCaptureStrategy:
         if _is_compiled_anew(spec, old_spec) and not any(
             is_about(each, "filters") for each in errors
         ):
-            errors = in_order([*errors, *await self._filter_errors(decoded)])
+            errors = in_order([*errors, *await self._filter_errors(decoded, spec, old_spec)])
         return errors
 
-    async def _filter_errors(self, spec: Spec) -> list[FieldError]:
+    async def _filter_errors(
+        self, decoded: Spec, spec: JsonObject, old: JsonObject | None
+    ) -> list[FieldError]:
         # An empty rule lets everything pass, whatever the others say: they are compiled all the same.
-        at = [i for i, rule in enumerate(spec.filters) if rule != Filter()]
+        at = [i for i, rule in enumerate(decoded.filters) if rule != Filter()]
+        while error := await self._filter_error(decoded, at):
+            if new_errors([error], spec, old):
+                return [error]
+            # A rule that is as it was must not hide what is wrong with the rest.
+            rest = [i for i in at if not error.field.startswith(f"spec.filters[{i}]")]
+            if rest == at:
+                return []
+            at = rest
+        return []
+
+    async def _filter_error(self, spec: Spec, at: Sequence[int]) -> FieldError | None:
+        """Compile the rules of a spec that are `at` these places; return what is wrong first."""
         rules = tuple(spec.filters[i] for i in at)
         compiled = packet_filter(replace(spec, filters=rules), _placeholders(rules))
         if compiled == CAPTURE_ALL:
-            return []
+            return None
         try:
             await self._compiler.check(compiled, deadline_seconds=COMPILE_SECONDS)
         except FilterError as error:
-            return [_field_error(error, compiled, at)]
+            return _field_error(error, compiled, at)
         except CompilerError as error:
             raise internal(str(error)) from error
-        return []
+        return None
 
     def warnings(self, document: JsonObject, old: JsonObject | None) -> tuple[str, ...]:
         """Return what is accepted but deserves a warning."""

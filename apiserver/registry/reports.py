@@ -30,12 +30,13 @@ class Pace:
 
     Reports that arrive within `coalescing` become one write; counters alone are written at most
     once in `counters` per capture, so that watchers are not flooded; a write that failed (the store
-    is away) is tried again after `retry`. Pods come and go all the time: what that does to a status is
-    computed at most once in `surroundings`.
+    is away) is tried again after `retry`. What follows from a new spec, or from pods that come and go, is
+    left to settle for `surroundings`: agents mostly have their say within that, and whoever has just written an
+    object may write it again without meeting our write in between.
     """
 
     coalescing: float = 0.1
-    surroundings: float = 1.0
+    surroundings: float = 3.0
     counters: float = 5.0
     retry: float = 1.0
 

@@ -105,7 +105,7 @@ class Upkeep:
         now = followed(self._registry.documents.decode(stored))
         self._captures[stored.key] = now
         if before is None or _is_another_spec(before, now):
-            self._statuses.touch(now.identity)
+            self._statuses.touch(now.identity, urgent=False)
         if before is None or before.nodes != now.nodes:
             self._note_departures(now.nodes)
 

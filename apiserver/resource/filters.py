@@ -139,7 +139,8 @@ def _alternatives(rules: Iterable[Filter], named_ports: NamedPorts) -> Iterator[
     for number, rule in enumerate(rules):
         # Only TCP has flags.
         protocol = TCP if rule.tcp_flags and rule.protocol is None else rule.protocol
-        ports = tuple(_resolved(rule.ports, protocol, named_ports))
+        # Once each: a rule may say a name many times, and a pod may give it to many ports.
+        ports = tuple(dict.fromkeys(_resolved(rule.ports, protocol, named_ports)))
         if not _can_be_met(rule, protocol, ports):
             continue
         yield Alternative(

@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta, timezone
 # Go's layout of RFC 3339: capital T, Z or an offset; fractions are read and then dropped.
 # `datetime.fromisoformat` takes far more (dates alone, blanks, no zone).
 _RFC3339 = re.compile(
-    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,]\d+)?(?:Z|([+-])(\d\d):(\d\d))", re.ASCII
+    r"(\d{4})-(\d\d)-(\d\d)T(\d\d):(\d\d):(\d\d)(?:[.,]\d+)?"
+    r"(?:Z|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
 )
 
 
@@ -28,4 +30,5 @@ def parse_time(text: str) -> datetime:
 
 def render_time(instant: datetime) -> str:
     """Return an aware time as Kubernetes shows it: `2026-01-02T15:04:05Z`."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime: its %Y has fewer than four digits for the first thousand years.
+    return f"{instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"

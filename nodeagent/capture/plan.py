@@ -6,16 +6,17 @@ as long as it is above it, whatever else is edited, and goes on where it was onc
 """
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, TypeAlias
 
 from apiserver.agentapi import StopReason
-from apiserver.resource.filters import CAPTURE_ALL, NoMatchError, PacketFilter, packet_filter
+from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
 from apiserver.resource.types import NO_LIMITS, CaptureUID, Limits, PacketCapture
 from nodeagent.capture.allowance import Allowance
+from nodeagent.capture.selection import Selections
 from nodeagent.discovery.endpoints import BY_NAME, Endpoint, HostTap, NamedTap, PodTap, Tap
 
 
@@ -87,7 +88,7 @@ class Plan:
 
 def make_plan(
     captures: Collection[PacketCapture],
-    endpoints: Sequence[Endpoint],
+    selections: Selections,
     *,
     links: Mapping[str, int],
     now: datetime,
@@ -99,15 +100,15 @@ def make_plan(
     At most `max_endpoints` of a capture run, 0 for any number: those that do already come first.
     """
     rings: dict[RingKey, Planned] = {}
+    selections.keep(captures)
     for capture in captures:
         selected = {
-            RingKey(capture.uid, each.pod_uid, each.interface): each
-            for each in endpoints
-            if _selects(capture, each)
+            RingKey(capture.uid, each.pod_uid, each.interface): (each, packets)
+            for each, packets in selections.of(capture).items()
         }
         planned = {
-            key: _planned(capture, endpoint, links=links, now=now, progress=progress(key))
-            for key, endpoint in selected.items()
+            key: _planned(capture, *each, links=links, now=now, progress=progress(key))
+            for key, each in selected.items()
         }
         rings |= _bounded(planned, progress, max_endpoints) if max_endpoints else planned
     moments = [moment for capture in captures for moment in _moments(capture)]
@@ -115,12 +116,6 @@ def make_plan(
     ends = [_end_of_running(planned, progress(key), now) for key, planned in rings.items()]
     due = [*to_come, *(end for end in ends if end is not None)]
     return Plan(rings, min(due, default=None), is_passing=bool(moments or due))
-
-
-def _selects(capture: PacketCapture, endpoint: Endpoint) -> bool:
-    return capture.namespace == endpoint.namespace and capture.spec.selector.matches(
-        endpoint.labels
-    )
 
 
 def _moments(capture: PacketCapture) -> list[datetime]:
@@ -153,6 +148,7 @@ def _bounded(
 def _planned(
     capture: PacketCapture,
     endpoint: Endpoint,
+    packets: PacketFilter | None,
     *,
     links: Mapping[str, int],
     now: datetime,
@@ -163,9 +159,7 @@ def _planned(
         return Planned(endpoint, Phase.ENDED, reason=reason)
     if capture.spec.start_time is not None and capture.spec.start_time > now:
         return Planned(endpoint, Phase.SCHEDULED)
-    try:
-        packets = packet_filter(capture.spec, endpoint.named_ports)
-    except NoMatchError:
+    if packets is None:
         message = "the filters name only ports that this pod does not have"
         return Planned(endpoint, Phase.ENDED, reason=StopReason.NO_MATCH, message=message)
     if endpoint.problem:

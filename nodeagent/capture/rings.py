@@ -14,7 +14,7 @@ from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.discovery.endpoints import is_same_link
 from nodeagent.files.directory import DirectoryError
-from nodeagent.libpcap.errors import CaptureError, FileError
+from nodeagent.libpcap.errors import CaptureError, FileError, FilterError
 
 log = logging.getLogger(__name__)
 
@@ -143,10 +143,16 @@ class Rings:
             await self.stop(endpoint)
             self._replan()
         except (CaptureError, FileError, DirectoryError) as error:
-            if endpoint.running:
+            was_running = endpoint.running
+            if was_running:
                 await self.stop(endpoint)
             self._storage.distrust(record)
-            self._fail(endpoint, error)
+            if was_running and isinstance(error, FilterError):
+                # While it is replaced, the old filter has its share of the socket's memory: a large
+                # one that does not fit beside it may fit alone.
+                self._replan()
+            else:
+                self._fail(endpoint, error)
 
     async def _start(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:
         allowance = endpoint.allowance(plan.limits)

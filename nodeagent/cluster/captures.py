@@ -8,10 +8,10 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from typing import Final, TypeAlias, assert_never
 
 from apiserver.agentapi import STORE_IDENTITY_ANNOTATION, VIEW_SPEC
 from apiserver.jsontypes import JsonObject, object_at, text_at
@@ -37,6 +37,9 @@ __all__ = ["CaptureSet", "Decoder", "Sighting", "following_captures"]
 log = logging.getLogger(__name__)
 
 CAPTURES_PATH = f"/apis/{GROUP_VERSION}/{PLURAL}"
+
+# Characters of selectors that are read in the event loop: in less than 50 ms.
+_MOST_AT_ONCE: Final = 16 << 10
 
 # Turns a document into a capture, or raises `UndecodableError`.
 Decoder: TypeAlias = Callable[[JsonObject], PacketCapture]
@@ -113,7 +116,7 @@ class _Follower:
             self._collection, jitter=self._around.jitter, sleep=self._around.sleep
         ) as observations:
             async for observation in observations:
-                self._take(observation)
+                await self._take(observation)
 
     async def check(self) -> None:
         """List again when that can make an absence certain; the watch alone never would."""
@@ -136,20 +139,22 @@ class _Follower:
             return
         identity = listed.annotations.get(STORE_IDENTITY_ANNOTATION, "")
         now = self._around.clock()
-        self._captures.compare(self._sightings(listed.items), identity=identity, now=now)
+        # What their specs mean does not matter here, and to read them may take long.
+        sightings = [each for each in map(_sighting, listed.items) if each.uid]
+        self._captures.compare(sightings, identity=identity, now=now)
         self._changed()
 
-    def _take(self, observation: Observation) -> None:
+    async def _take(self, observation: Observation) -> None:
         match observation:
             case Listed():
                 self._captures.replace(
-                    self._sightings(observation.items),
+                    await self._sightings(observation.items),
                     identity=observation.annotations.get(STORE_IDENTITY_ANNOTATION, ""),
                     now=self._around.clock(),
                 )
                 self._find()
             case Changed():
-                self._change(observation)
+                await self._change(observation)
             case Reconnected():
                 self._find()
             case Disconnected():
@@ -160,8 +165,8 @@ class _Follower:
         self._observed.set()
         self._changed()
 
-    def _change(self, change: Changed) -> None:
-        for sighting in self._sightings((change.object,)):
+    async def _change(self, change: Changed) -> None:
+        for sighting in await self._sightings((change.object,)):
             if change.type is ChangeType.DELETED:
                 self._captures.delete(sighting.uid)
             else:
@@ -181,19 +186,32 @@ class _Follower:
             log.info("captures are in sight")
             self._reconnected()
 
-    def _sightings(self, documents: Iterable[JsonObject]) -> tuple[Sighting, ...]:
+    async def _sightings(self, documents: Sequence[JsonObject]) -> tuple[Sighting, ...]:
+        if sum(map(_selector_length, documents)) <= _MOST_AT_ONCE:
+            return self._read(documents)
+        return await asyncio.to_thread(self._read, documents)
+
+    def _read(self, documents: Iterable[JsonObject]) -> tuple[Sighting, ...]:
         found = (_sight(document, self._decode) for document in documents)
         return tuple(each for each in found if each.uid)
 
 
+def _selector_length(document: JsonObject) -> int:
+    return len(text_at(object_at(document, "spec"), "selector"))
+
+
 def _sight(document: JsonObject, decode: Decoder) -> Sighting:
-    metadata = object_at(document, "metadata")
-    capture, problem = None, ""
     try:
-        capture = decode(document)
+        return _sighting(document, decode(document))
     except UndecodableError as error:
-        problem = str(error)
-        log.warning("capture is not understood", extra={"problem": problem})
+        log.warning("capture is not understood", extra={"problem": str(error)})
+        return _sighting(document, problem=str(error))
+
+
+def _sighting(
+    document: JsonObject, capture: PacketCapture | None = None, problem: str = ""
+) -> Sighting:
+    metadata = object_at(document, "metadata")
     return Sighting(
         namespace=text_at(metadata, "namespace"),
         name=text_at(metadata, "name"),

@@ -21,6 +21,7 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
   for that `pcap_stats` reads /sys/class/net, which is the node's.)
 """
 
+import errno
 import os
 import socket
 from collections.abc import Iterator
@@ -165,7 +166,7 @@ class LiveHandle:
         if libc.setsockopt(
             self.fd, socket.SOL_SOCKET, _SO_ATTACH_FILTER, program.for_kernel, size
         ):
-            raise FilterError(self.interface, "attach", os.strerror(ffi.errno))
+            raise FilterError(self.interface, "attach", _why_not_attached(ffi.errno))
 
     def create_file(self, path: Path) -> DumpFile:
         """Create a capture file for this handle's packets; may run in any thread.
@@ -264,6 +265,15 @@ class LiveHandle:
 
     def _message(self) -> str:
         return text_of(pcap_lib.pcap_geterr(self._handle))
+
+
+def _why_not_attached(code: int) -> str:
+    if code != errno.ENOMEM:
+        return os.strerror(code)
+    return (
+        "the filter takes more memory than the kernel gives a socket here: write fewer rules, or "
+        "raise the node's net.core.optmem_max"
+    )
 
 
 def widened(last: int, now: int) -> int:

@@ -15,12 +15,12 @@ _IDENTITY = """\
 |---|---|
 | group, version, kind | `projectcalico.org`, `v3`, `PacketCapture` |
 | for kubectl | `packetcaptures`, `packetcapture`, `packetcaptures.p` |
-| scope | a namespace: it captures pods of its own one |
+| scope | a namespace: a capture selects pods of its own |
 | name | letters, digits, `-`, `_` and `.`, the first and the last a letter or a digit; at most 253 characters |
 
-This page is what `kubectl explain packetcapture --recursive` says, in one piece. A manifest without the fields
-that are marked as additions means what it means to Calico. Of an update only what it changes is judged: what was
-stored once never stands in the way of another edit.
+This page is what `kubectl explain packetcapture --recursive` says, in one piece; what exactly a rule lets pass is in
+[api.md](api.md). A manifest without the fields that are marked as additions means what it means to Calico. Of an
+update only what it changes is judged: what was stored once never stands in the way of another edit.
 """
 
 _ABOUT_STATUS = """\

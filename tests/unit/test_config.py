@@ -4,6 +4,7 @@ import pytest
 
 from apiserver.agents.directory import AgentAddress
 from apiserver.config import ClusterConfig, ConfigError, StandaloneConfig, parse_config
+from apiserver.registry.caps import Allowance
 from apiserver.server.limits import Bounds
 
 SERVING = ["--standalone", "--tls-cert-file=c", "--tls-private-key-file=k", "--data-dir=d"]
@@ -127,6 +128,13 @@ def test_limits_are_those_of_kubernetes_where_they_are_not_told():
 
     assert parse_config([*SERVING, *CLIENTS]).bounds == Bounds(400, 200, 10_000, 500)
     assert parse_config([*SERVING, *CLIENTS, *told]).bounds == Bounds(0, 200, 10_000, 7)
+
+
+def test_caps_are_those_of_the_manual_where_they_are_not_told():
+    told = ["--max-captures=0", "--max-captures-per-namespace=7"]
+
+    assert parse_config([*SERVING, *CLIENTS]).allowance == Allowance(500, 100, 1000)
+    assert parse_config([*SERVING, *CLIENTS, *told]).allowance == Allowance(0, 7, 1000)
 
 
 @pytest.mark.parametrize("address", ["::", "::1", "10.0.0.1"])

@@ -30,7 +30,7 @@ _SPEC = structure(
             "with ==, !=, in, not in, contains, starts with, ends with; ask with has(label); join with "
             "&&, || and !, and group with parentheses. Texts stand in single or double quotes. Pods that "
             "start, or get the labels, later on are captured from then on. Pods of the host's network "
-            "are never selected. Default: all(), every pod; an empty text means the same.\n"
+            "are never selected. Absent or empty: all(), every pod.\n"
             "Examples: app == 'web'\n"
             "app == 'web' && tier in {'front', 'edge'}\n"
             "has(debug) && !(env == 'prod')"
@@ -66,9 +66,10 @@ _SPEC = structure(
         "headersOnly": truth(
             ours(
                 "Keep only the headers of each packet: link, network and transport (TCP with its options, "
-                "UDP, SCTP, ICMP), and none of what they carry; the kernel cuts it off. Of later fragments, "
-                "and of other protocols, what follows the network header is cut off; ARP is kept whole. "
-                "With snapLength, the lesser of both. Absent: false."
+                "UDP, SCTP, ICMP, ICMPv6), and none of what they carry; the kernel cuts it off. Of later "
+                "fragments, and of other protocols, what follows the network header is cut off; ARP is kept "
+                "whole. At most four VLAN tags and five IPv6 extension headers count as headers. With "
+                "snapLength, the lesser of both. Absent: false."
             )
         ),
         "limits": LIMITS,

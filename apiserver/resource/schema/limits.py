@@ -21,7 +21,7 @@ LIMITS = structure(
         "bytes": byte_size(
             ours(
                 "End when the kept packets have so many bytes: an integer, or a quantity such as 500k, 10M "
-                "(ten million) or 10Mi (10485760). A few packets more may be kept. Absent: no such limit."
+                "(ten million) or 10Mi (10485760). The packet that reaches it is the last. Absent: no such limit."
             )
         ),
         "duration": duration(

@@ -22,7 +22,8 @@ RULE = structure(
     "PacketCaptureRule",
     "PacketCaptureRule is met by a packet of which all is true that the rule says; what it leaves out does "
     "not matter. An empty rule is met by every packet. Of tunnelled packets the outer headers count; a "
-    "VLAN tag is looked behind. Of a packet in fragments only the first has ports, flags and types.",
+    "VLAN tag is looked behind. Of a packet in fragments only the first has ports, flags and types, and of "
+    "IPv6 only what follows the fixed header at once.",
     {
         "protocol": int_or_string(
             f"The protocol that IP carries: one of {_PROTOCOLS}, in exactly this spelling, or its number, "
@@ -70,8 +71,8 @@ RULE = structure(
         ),
         "icmpType": number(
             ours(
-                "The type of the ICMP message: 8 is ICMP's echo request, 3 its unreachable; 128 is ICMPv6's "
-                "echo request. The protocol must be ICMP or ICMPv6. Absent: any."
+                "The type of the message: 8 is ICMP's echo request, 3 its unreachable; 128 is ICMPv6's echo "
+                "request. The protocol must be ICMP, which is of IPv4, or ICMPv6, of IPv6. Absent: any."
             ),
             0,
             MAX_ICMP_TYPE,

@@ -68,8 +68,8 @@ ENDPOINT = structure(
         "stopReason": text(
             "Why the state is Finished: EndTime, PacketLimit, ByteLimit or DurationLimit (of "
             "spec.limits), Deleted (the pod is gone), Unselected (the selector does not match the pod "
-            "any more), NoMatch (the pod has none of the ports that the filters name) or Error; Mixed "
-            "where the entry stands for several."
+            "any more) or NoMatch (the pod has none of the ports that the filters name); Mixed where "
+            "the entry stands for several that differ."
         ),
         "message": text(
             "What is wrong, and what would be right; for people, such as: there is no agent on its "
@@ -94,10 +94,11 @@ _FILE = structure(
         ),
         "fileNames": atomic_list(
             text("Name of a file."),
-            "Names of the files there, sorted. POD_INTERFACE.pcap is being written; "
-            "POD_INTERFACE-20260102T150000.000000Z.pcap was ended by rotation, and has the time of "
-            "its first packet. All are pcap with nanoseconds, as tcpdump and Wireshark read it. The "
-            "newest 500 are named.",
+            "Names of the files there, sorted. POD_INTERFACE.pcap is the latest; "
+            "POD_INTERFACE-20260102T150000.000000Z.pcap is an earlier one, and has the time of its "
+            "first packet: a new file begins when filters change, when a capture that ended goes on, "
+            "and with a new agent. All are pcap with nanoseconds, as tcpdump and Wireshark read it. "
+            "The newest 500 are named.",
         ),
         "fileNamesOmitted": count(
             ours("How many older files there are beside those in fileNames; absent if none.")
@@ -147,10 +148,10 @@ _CONDITION = structure(
             "Why, in a word.\n"
             "Ready: AllAttached (True); NoEndpoints (the selector matches no pod), Scheduled, Waiting "
             "(for nodes to report), EndpointsFailed, AgentUnreachable, Finished.\n"
-            "Complete: the stop reason that all endpoints have in common, else Mixed (True: the end has "
-            "passed, or every endpoint has reached one of spec.limits); SpecChanged, Scheduled, Running, "
-            "OpenEnded (nothing runs, but pods that are selected later are captured until spec.endTime), "
-            "Ending, AgentUnreachable."
+            "Complete: True with the stop reason that all endpoints have in common (NodeGone of those on "
+            "a node that is gone), else Mixed; False with SpecChanged, Scheduled, Running, OpenEnded "
+            "(nothing runs, but pods that are selected later are captured until spec.endTime), Ending, "
+            "AgentUnreachable."
         ),
         "message": text("Why, for people."),
         "lastTransitionTime": moment("When status last changed."),
@@ -162,18 +163,17 @@ _CONDITION = structure(
 STATUS = structure(
     "PacketCaptureStatus",
     "How the capture goes, as the nodes report it: a new state at once, counters every ten seconds at "
-    "most. The server writes it; whoever else does must do it through the subresource status. It has "
-    f"some {STATUS_BYTES >> 10} KiB at most: where there is more to say, endpoints and file names that are over "
-    "become numbers first.",
+    f"most. It has some {STATUS_BYTES >> 10} KiB at most: where there is more to say, endpoints that have ended and "
+    "names of older files become numbers.",
     {
         "conditions": map_list(
             _CONDITION,
             ["type"],
             ours(
                 "Ready: every endpoint that is selected is attached, so that no packet is missed from "
-                "now on. Complete: nothing runs, and without an edit nothing will; a change of the spec "
-                "takes it back at once. Without spec.endTime a capture is never complete, because pods "
-                "that are selected later are captured too."
+                "now on. Complete: nothing runs, and without an edit nothing will, because spec.endTime "
+                "has passed or every endpoint has reached one of spec.limits; a change of the spec takes "
+                "it back at once, and after limits so does a pod that is selected later."
             ),
         ),
         "files": map_list(

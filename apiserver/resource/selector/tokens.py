@@ -2,8 +2,10 @@
 
 There are no reserved words: an operator's name is an operator only right after a label. Between
 tokens only spaces and tabs are blank; within one (`has( a )`, `not in`) a line break is, too: Calico's
-releases up to 2025 take it, those after do not, and what was stored then must mean the same. All of the text is cut into tokens before any of it is parsed,
-so a bad character at the end is reported before a missing operand at the start, as Calico does.
+releases up to 2025 take it, those after do not, and what was stored then must mean the same.
+
+All of the text is cut into tokens before any of it is parsed, so a bad character at the end is
+reported before a missing operand at the start, as Calico does.
 """
 
 import re

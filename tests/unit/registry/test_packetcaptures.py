@@ -136,6 +136,45 @@ async def test_a_rule_that_libpcap_refuses_is_named_with_the_reason(alternative,
     assert [str(each) for each in errors] == [error]
 
 
+REFUSED: JsonObject = {"expression": "tcp and udp"}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        pytest.param({"filters": [REFUSED], "snapLength": 64}, id="of what goes into the program"),
+        pytest.param({"filters": [WEB, REFUSED]}, id="of another rule"),
+    ],
+)
+async def test_a_rule_that_libpcap_did_not_refuse_once_blocks_no_edit(edit):
+    async with FilterCompiler() as compiler:
+        errors = await PacketCaptureStrategy(compiler).validate(
+            capture(**edit), capture(filters=[REFUSED])
+        )
+
+    assert errors == []
+
+
+async def test_a_rule_that_is_as_it_was_does_not_hide_what_is_wrong_with_a_new_one():
+    new: JsonObject = {"expression": "udp and tcp"}
+    async with FilterCompiler() as compiler:
+        errors = await PacketCaptureStrategy(compiler).validate(
+            capture(filters=[REFUSED, WEB, new]), capture(filters=[REFUSED])
+        )
+
+    assert [each.field for each in errors] == ["spec.filters[2].expression"]
+
+
+async def test_rules_that_were_too_complex_together_are_left_alone():
+    compiler = Compiler(FilterError("the filter is too complex"))
+
+    errors = await PacketCaptureStrategy(compiler).validate(
+        capture(filters=[WEB], snapLength=64), capture(filters=[WEB])
+    )
+
+    assert errors == []
+
+
 async def test_a_compiler_that_fails_is_the_fault_of_the_server():
     strategy = PacketCaptureStrategy(Compiler(CompilerError(-9)))
 

@@ -148,8 +148,8 @@ def ports(*numbers):
         ),
         pytest.param(
             sentence(Filter(6, (NamedPort("http"), NamedPort("http")))),
-            'filter: tcp port http or tcp port http (12 instructions); port "http" is what each '
-            "pod's containers call so",
+            'filter: tcp port http (12 instructions); port "http" is what each pod\'s containers '
+            "call so",
             id="a named port",
         ),
         pytest.param(

@@ -47,6 +47,11 @@ def filter_of(*rules, **rest):
         pytest.param([Filter(6, (HTTP,))], "tcp port 80 or tcp port 8080", id="name"),
         pytest.param([Filter(None, (HTTP,))], "port 80 or port 8080", id="name, any protocol"),
         pytest.param(
+            [Filter(6, (HTTP, PORT_80, HTTP))],
+            "tcp port 80 or tcp port 8080",
+            id="ports said twice",
+        ),
+        pytest.param(
             [Filter(17, (HTTP,)), Filter(6, (PORT_80,))], "tcp port 80", id="of another protocol"
         ),
         pytest.param(
@@ -79,7 +84,7 @@ def filter_of(*rules, **rest):
         pytest.param([Filter(expression="vlan 5")], "(vlan 5)", id="expression"),
         pytest.param(
             [Filter(6, (PORT_80, HTTP), expression="vlan or mpls")],
-            "(vlan or mpls) and (tcp port 80 or tcp port 80 or tcp port 8080)",
+            "(vlan or mpls) and (tcp port 80 or tcp port 8080)",
             id="expression and ports",
         ),
     ],

@@ -6,6 +6,7 @@ import pytest
 from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID, Limits
 from nodeagent.capture.plan import Phase, Progress, RingKey, make_plan
+from nodeagent.capture.selection import Selections
 from nodeagent.discovery.endpoints import (
     BY_NAME,
     Endpoint,
@@ -49,7 +50,7 @@ def limited_capture(limits, **spec):
 
 def plan(captures, endpoints, links=None, **others):
     present = {each.interface: 7 for each in endpoints} if links is None else links
-    return make_plan(captures, endpoints, links=present, now=NOW, **others)
+    return make_plan(captures, Selections(endpoints), links=present, now=NOW, **others)
 
 
 def time(**delta):

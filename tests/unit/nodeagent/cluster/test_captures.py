@@ -1,4 +1,5 @@
 import asyncio
+import threading
 from contextlib import asynccontextmanager
 
 import pytest
@@ -70,13 +71,13 @@ async def api():
 @pytest.fixture
 def following(api, tmp_path):
     @asynccontextmanager
-    async def follow(remembered=()):
+    async def follow(remembered=(), decode=decode_capture):
         told, time = Following(), Time()
         async with (
             open_client(write_kubeconfig(tmp_path / "config", api.url)) as client,
             following_captures(
                 client,
-                decode=decode_capture,
+                decode=decode,
                 changed=told.changed,
                 reconnected=told.reconnected,
                 remembered=remembered,
@@ -112,6 +113,22 @@ async def test_one_object_that_means_nothing_does_not_hide_the_others(api, follo
 
         assert names(told.captures) == {"a"}
         assert [each.name for each in told.captures.undecodable] == ["bad"]
+
+
+async def test_long_selectors_are_read_while_the_loop_goes_on(api, following):
+    long = {"selector": " || ".join(["has(a)"] * 2000)}
+    api.lists.append(listed(an_object("short"), {**an_object("long"), "spec": long}))
+    api.watches.append(Stream((an_event("ADDED", an_object("later")),)))
+    threads = {}
+
+    def decode(document):
+        threads[document["metadata"]["name"]] = threading.get_ident()
+        return decode_capture(document)
+
+    async with following(decode=decode) as told:
+        await told.until(lambda captures: names(captures) == {"short", "long", "later"})
+
+    assert threads["long"] != threading.get_ident() == threads["later"]
 
 
 async def test_a_watched_deletion_is_told(api, following):
