@@ -20,7 +20,7 @@ from apiserver.flags import (
     POD_VARIABLE,
     build_parser,
 )
-from apiserver.registry.caps import Allowance
+from apiserver.registry.capping.caps import Allowance
 from apiserver.server.limits import Bounds
 from apiserver.serving.tls import TLSFiles
 

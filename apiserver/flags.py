@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Final
 
-from apiserver.registry.caps import Allowance
+from apiserver.registry.capping.caps import Allowance
 from apiserver.server.limits import Bounds
 
 # Given by the downward API to the pod that the server runs in.

@@ -18,15 +18,15 @@ from apiserver.environment.interface import DelegationMetrics, Environment
 from apiserver.environment.standalone import alone
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.registry.admission import Admission
-from apiserver.registry.caps import capping
+from apiserver.registry.capping.caps import capping
 from apiserver.registry.controls import Controls
 from apiserver.registry.explanation import Explanation
-from apiserver.registry.heartbeats import Heartbeats
 from apiserver.registry.leftovers import Leftovers
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
-from apiserver.registry.reports import ReportMerger
-from apiserver.registry.statuswriting import StatusWriter
-from apiserver.registry.upkeep import Upkeep
+from apiserver.registry.statuses.heartbeats import Heartbeats
+from apiserver.registry.statuses.reports import ReportMerger
+from apiserver.registry.statuses.statuswriting import StatusWriter
+from apiserver.registry.statuses.upkeep import Upkeep
 from apiserver.registry.verbs import Registry
 from apiserver.server.admissionmetrics import AdmissionMetrics
 from apiserver.server.app import Door, build_app

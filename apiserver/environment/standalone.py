@@ -13,8 +13,8 @@ from apiserver.auth.authentication import Authenticator
 from apiserver.cluster.namespaces import EveryNamespace
 from apiserver.config import AgentsConfig, Config, StandaloneConfig
 from apiserver.environment.interface import Environment
+from apiserver.environment.nothingknown import NothingKnown
 from apiserver.environment.trust import read_trust
-from apiserver.registry.surroundings import NothingKnown
 from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.resource.surroundings import Silence
 from apiserver.serving.tls import ServerTLS, client_tls

@@ -5,7 +5,7 @@ from aiohttp import web
 from apiserver.agentapi import REPORT_KIND, REPORT_PLURAL, NodeReport
 from apiserver.auth.access import PodNodes, node_of
 from apiserver.jsontypes import object_at
-from apiserver.registry.reports import ReportMerger, report_answer
+from apiserver.registry.statuses.reports import ReportMerger, report_answer
 from apiserver.resource.types import GROUP, VERSION
 from apiserver.server.context import Call
 from apiserver.server.responses import respond

@@ -46,7 +46,7 @@ Decoder: TypeAlias = Callable[[JsonObject], PacketCapture]
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Rhythm:
     """What is not the same in a test: time, chance and waiting."""
 
     clock: Callable[[], float] = time.monotonic
@@ -62,7 +62,7 @@ async def following_captures(
     changed: Callable[[], None],
     reconnected: Callable[[], None],
     remembered: Iterable[tuple[CaptureUID, str]] = (),
-    surroundings: Surroundings | None = None,
+    rhythm: Rhythm | None = None,
 ) -> AsyncGenerator[CaptureSet]:
     """Keep a `CaptureSet` true for as long as the block lasts.
 
@@ -79,7 +79,7 @@ async def following_captures(
         decode=decode,
         changed=changed,
         reconnected=reconnected,
-        surroundings=surroundings or Surroundings(),
+        rhythm=rhythm or Rhythm(),
     )
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(follower.follow()), tasks.create_task(follower.check())]
@@ -99,21 +99,21 @@ class _Follower:
         decode: Decoder,
         changed: Callable[[], None],
         reconnected: Callable[[], None],
-        surroundings: Surroundings,
+        rhythm: Rhythm,
     ) -> None:
         self._collection = collection
         self._captures = captures
         self._decode = decode
         self._changed = changed
         self._reconnected = reconnected
-        self._around = surroundings
+        self._rhythm = rhythm
         self._is_lost = False
         self._observed = asyncio.Event()
 
     async def follow(self) -> None:
         """Take every observation, for ever."""
         async with reflecting(
-            self._collection, jitter=self._around.jitter, sleep=self._around.sleep
+            self._collection, jitter=self._rhythm.jitter, sleep=self._rhythm.sleep
         ) as observations:
             async for observation in observations:
                 await self._take(observation)
@@ -126,7 +126,7 @@ class _Follower:
                 self._observed.clear()
                 await self._observed.wait()
                 continue
-            await self._around.sleep(max(0.0, due - self._around.clock()))
+            await self._rhythm.sleep(max(0.0, due - self._rhythm.clock()))
             if self._captures.next_check() == due:
                 await self._check_once()
 
@@ -135,10 +135,10 @@ class _Follower:
             listed = await self._collection.list()
         except UpstreamError as error:
             log.warning("deletions cannot be checked", extra={"error": str(error)})
-            await self._around.sleep(LONGEST_SECONDS)
+            await self._rhythm.sleep(LONGEST_SECONDS)
             return
         identity = listed.annotations.get(STORE_IDENTITY_ANNOTATION, "")
-        now = self._around.clock()
+        now = self._rhythm.clock()
         # What their specs mean does not matter here, and to read them may take long.
         sightings = [each for each in map(_sighting, listed.items) if each.uid]
         self._captures.compare(sightings, identity=identity, now=now)
@@ -150,7 +150,7 @@ class _Follower:
                 self._captures.replace(
                     await self._sightings(observation.items),
                     identity=observation.annotations.get(STORE_IDENTITY_ANNOTATION, ""),
-                    now=self._around.clock(),
+                    now=self._rhythm.clock(),
                 )
                 self._find()
             case Changed():

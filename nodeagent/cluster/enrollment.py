@@ -75,7 +75,7 @@ async def wait_at_most(event: asyncio.Event, seconds: float) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Rhythm:
     """What is not the same in a test: time, chance and waiting."""
 
     clock: Clock = utc_now
@@ -92,14 +92,14 @@ class Enrollment:
         node: str,
         *,
         issued: Callable[[PemPair], None],
-        around: Surroundings,
+        rhythm: Rhythm,
     ) -> None:
         self._client = client
         self._node = node
         self._issued = issued
-        self._around = around
+        self._rhythm = rhythm
         self._backoff = Backoff(
-            around.jitter,
+            rhythm.jitter,
             first_seconds=FIRST_RETRY_SECONDS,
             longest_seconds=LONGEST_RETRY_SECONDS,
         )
@@ -111,7 +111,7 @@ class Enrollment:
     @property
     def problem(self) -> str:
         """What keeps this node from being served with a certificate; empty while one is good."""
-        if self._current is not None and self._current.is_valid(at=self._around.clock()):
+        if self._current is not None and self._current.is_valid(at=self._rhythm.clock()):
             return ""
         return self._error or "the certificate is not valid by the clock of this node"
 
@@ -144,7 +144,7 @@ class Enrollment:
         log.info("certificate asked for", extra={"request": name})
         chain = await self._answer(name)
         try:
-            return read_certificate(chain, request, node=self._node, received=self._around.clock())
+            return read_certificate(chain, request, node=self._node, received=self._rhythm.clock())
         except UnfitCertificateError as error:
             raise EnrollmentError(f"the certificate of {name} is unfit: {error}") from error
 
@@ -152,7 +152,7 @@ class Enrollment:
         """Return what was issued for a request. Raises EnrollmentError where nothing will be."""
         query = {"fieldSelector": f"metadata.name={name}"}
         collection = Collection(self._client, REQUESTS_PATH, query)
-        async with reflecting(collection, jitter=self._around.jitter) as observations:
+        async with reflecting(collection, jitter=self._rhythm.jitter) as observations:
             async for observation in observations:
                 if isinstance(observation, Disconnected):
                     self._error = f"certificate request {name}: {observation.error}"
@@ -178,22 +178,22 @@ class Enrollment:
 
     async def _until_due(self, certificate: ServingCertificate) -> None:
         """Return when it is time to ask for the next certificate."""
-        due = renewal_time(certificate, jitter=self._around.jitter)
-        if must_renew(certificate, self._bundle, due=due, now=self._around.clock()):
+        due = renewal_time(certificate, jitter=self._rhythm.jitter)
+        if must_renew(certificate, self._bundle, due=due, now=self._rhythm.clock()):
             # What came just now is of no lasting use, and the next one may be no better.
             await self._pause()
         else:
             self._backoff.reset()
         while not must_renew(
-            certificate, self._bundle, due=due, now=(now := self._around.clock())
+            certificate, self._bundle, due=due, now=(now := self._rhythm.clock())
         ):
             self._bundle_changed.clear()
             seconds = min((due - now).total_seconds(), LONGEST_WAIT_SECONDS)
-            await self._around.wait(self._bundle_changed, seconds)
+            await self._rhythm.wait(self._bundle_changed, seconds)
 
     async def _pause(self) -> None:
         self._bundle_changed.clear()
-        await self._around.wait(self._bundle_changed, self._backoff.next_delay())
+        await self._rhythm.wait(self._bundle_changed, self._backoff.next_delay())
 
 
 @asynccontextmanager
@@ -202,14 +202,14 @@ async def keeping_certificate(
     node: str,
     *,
     issued: Callable[[PemPair], None],
-    around: Surroundings | None = None,
+    rhythm: Rhythm | None = None,
 ) -> AsyncGenerator[Enrollment]:
     """Keep a certificate for a node's agent for as long as the block lasts.
 
     `issued` is called in the event loop with each that is to be used from then on, and must return
     at once.
     """
-    enrollment = Enrollment(client, node, issued=issued, around=around or Surroundings())
+    enrollment = Enrollment(client, node, issued=issued, rhythm=rhythm or Rhythm())
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(enrollment.run())
         yield enrollment

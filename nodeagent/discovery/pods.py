@@ -31,14 +31,14 @@ from nodeagent.discovery.interiors import Interiors
 from nodeagent.discovery.links import Links, LinksError, following_links
 from nodeagent.discovery.patience import Patience
 from nodeagent.discovery.pod import Pod, read_pod
-from nodeagent.discovery.podwatch import PodWatch, Surroundings
+from nodeagent.discovery.podwatch import PodWatch, Rhythm
 from nodeagent.discovery.processes import network_of_this_thread
 from nodeagent.discovery.proof import Proofs
 from nodeagent.discovery.prover import LabelledPods, Prover, TapSide
 from nodeagent.discovery.questions import open_questions
 from nodeagent.discovery.sandbox import SandboxSearch, WatchedSandbox
 
-__all__ = ["CgroupsError", "LinksError", "Pods", "Surroundings", "TapSide", "following_pods"]
+__all__ = ["CgroupsError", "LinksError", "Pods", "Rhythm", "TapSide", "following_pods"]
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ async def following_pods(
     cgroup_root: Path,
     tap: TapSide = TapSide.HOST,
     interface_prefix: str = DEFAULT_PREFIX,
-    surroundings: Surroundings | None = None,
+    rhythm: Rhythm | None = None,
 ) -> AsyncGenerator[Pods]:
     """Follow the pods of `node`, on which this process runs, for as long as the block lasts.
 
@@ -99,7 +99,7 @@ async def following_pods(
         CgroupsError: There are no cgroups at the root.
         LinksError: The kernel does not tell of links. As a group, if that comes later.
     """
-    around = surroundings or Surroundings()
+    rhythm = rhythm or Rhythm()
     async with (
         following_cgroups(cgroup_root) as tree,
         following_links() as links,
@@ -109,11 +109,11 @@ async def following_pods(
         changed = asyncio.Event()
         interiors = None
         if tap is TapSide.POD:
-            interiors = Interiors(tasks, changed=changed.set, jitter=around.jitter)
+            interiors = Interiors(tasks, changed=changed.set, jitter=rhythm.jitter)
         podset = PodSet(partial(read_pod, node=node))
-        watch = PodWatch(client, podset, node=node, changed=changed.set, surroundings=around)
+        watch = PodWatch(client, podset, node=node, changed=changed.set, rhythm=rhythm)
         pods = Pods(watch)
-        patience = Patience(around.jitter, grace_seconds=around.grace_seconds)
+        patience = Patience(rhythm.jitter, grace_seconds=rhythm.grace_seconds)
         prover = Prover(
             SandboxSearch(tree, node_network=await asyncio.to_thread(network_of_this_thread)),
             links,
@@ -123,7 +123,7 @@ async def following_pods(
             changed=changed.set,
         )
         names = _Names(interface_prefix)
-        rounds = _Rounds(podset, prover, pods, changed, names, clock=around.clock)
+        rounds = _Rounds(podset, prover, pods, changed, names, clock=rhythm.clock)
         running = [
             tasks.create_task(watch.run()),
             tasks.create_task(_pass_on_links(links, changed)),

@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class Rhythm:
     """What is not the same in a test: time (monotonic seconds), chance, waiting, and for how long."""
 
     clock: Callable[[], float] = time.monotonic
@@ -48,13 +48,13 @@ class PodWatch:
         *,
         node: str,
         changed: Callable[[], None],
-        surroundings: Surroundings,
+        rhythm: Rhythm,
     ) -> None:
         self._client = client
         self._pods = pods
         self._node = node
         self._changed = changed
-        self._around = surroundings
+        self._rhythm = rhythm
         self._wants_accounts = False
         self._is_other_wish = asyncio.Event()
 
@@ -85,15 +85,13 @@ class PodWatch:
     async def _follow(self, kind: Kind) -> None:
         query = {"fieldSelector": f"spec.nodeName={self._node}"} if kind is Kind.PODS else {}
         collection = Collection(self._client, kind.value, query)
-        around = self._around
-        async with reflecting(
-            collection, jitter=around.jitter, sleep=around.sleep
-        ) as observations:
+        jitter, sleep = self._rhythm.jitter, self._rhythm.sleep
+        async with reflecting(collection, jitter=jitter, sleep=sleep) as observations:
             async for observation in observations:
                 self._take(kind, observation)
 
     def _take(self, kind: Kind, observation: Observation) -> None:
-        now = self._around.clock()
+        now = self._rhythm.clock()
         match observation:
             case Listed():
                 self._pods.replace(kind, observation.items, now=now)

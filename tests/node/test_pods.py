@@ -13,7 +13,7 @@ from apiserver.upstream.client import open_client
 from nodeagent.discovery.calico import calico_interface
 from nodeagent.discovery.endpoints import HostTap, PodTap
 from nodeagent.discovery.links import following_links
-from nodeagent.discovery.pods import Surroundings, TapSide, following_pods
+from nodeagent.discovery.pods import Rhythm, TapSide, following_pods
 from nodeagent.discovery.sandbox import Sandbox, WatchedSandbox
 from tests.fakes.cluster_api import serving
 from tests.fakes.kubernetes_api import write_kubeconfig
@@ -53,7 +53,7 @@ def following(api, cgroups, tmp_path):
                 node="n1",
                 cgroup_root=cgroups.root,
                 tap=tap,
-                surroundings=Surroundings(**around),
+                rhythm=Rhythm(**around),
             ) as pods,
         ):
             yield pods

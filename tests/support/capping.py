@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import count
 
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.caps import Allowance, capping
+from apiserver.registry.capping.caps import Allowance, capping
 from apiserver.registry.documents import Documents
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.storage.keys import KeySpace

@@ -11,15 +11,15 @@ from apiserver.auth import subjectaccessreview, tokenreview, trust
 from apiserver.auth.access import StandaloneAccess
 from apiserver.auth.authentication import Authenticator
 from apiserver.cluster import namespaces
+from apiserver.environment.nothingknown import NothingKnown
 from apiserver.pcap.compiler import FilterCompiler
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.registry.admission import Admission
 from apiserver.registry.controls import Controls
-from apiserver.registry.heartbeats import Heartbeats
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
-from apiserver.registry.reports import ReportMerger
-from apiserver.registry.statuswriting import StatusWriter
-from apiserver.registry.surroundings import NothingKnown
+from apiserver.registry.statuses.heartbeats import Heartbeats
+from apiserver.registry.statuses.reports import ReportMerger
+from apiserver.registry.statuses.statuswriting import StatusWriter
 from apiserver.registry.verbs import Registry
 from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.server.app import Door, build_app

@@ -4,7 +4,7 @@ import pytest
 
 from apiserver.agents.directory import AgentAddress
 from apiserver.config import ClusterConfig, ConfigError, StandaloneConfig, parse_config
-from apiserver.registry.caps import Allowance
+from apiserver.registry.capping.caps import Allowance
 from apiserver.server.limits import Bounds
 
 SERVING = ["--standalone", "--tls-cert-file=c", "--tls-private-key-file=k", "--data-dir=d"]

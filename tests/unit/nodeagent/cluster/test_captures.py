@@ -8,7 +8,7 @@ from apiserver.agentapi import STORE_IDENTITY_ANNOTATION
 from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID
 from apiserver.upstream.client import open_client
-from nodeagent.cluster.captures import CaptureSet, Surroundings, following_captures
+from nodeagent.cluster.captures import CaptureSet, Rhythm, following_captures
 from tests.fakes.kubernetes_api import (
     Ending,
     KubernetesAPI,
@@ -81,7 +81,7 @@ def following(api, tmp_path):
                 changed=told.changed,
                 reconnected=told.reconnected,
                 remembered=remembered,
-                surroundings=Surroundings(time.read, lambda _low, high: high, time.sleep),
+                rhythm=Rhythm(time.read, lambda _low, high: high, time.sleep),
             ) as told.captures,
         ):
             yield told

@@ -7,7 +7,7 @@ import pytest
 
 from apiserver.serving.tls import PemPair
 from apiserver.upstream.client import open_client
-from nodeagent.cluster.enrollment import Surroundings, keeping_certificate
+from nodeagent.cluster.enrollment import Rhythm, keeping_certificate
 from nodeagent.cluster.signingrequest import REQUESTS_PATH
 from tests.fakes.cluster_api import ClusterAPI, serving
 from tests.fakes.kubernetes_api import write_kubeconfig
@@ -71,11 +71,11 @@ def enrolling(api, tmp_path):
     @asynccontextmanager
     async def enroll():
         told = Enrolling()
-        around = Surroundings(told.time.read, lambda low, _: low, told.time.wait)
+        rhythm = Rhythm(told.time.read, lambda low, _: low, told.time.wait)
         async with (
             open_client(write_kubeconfig(tmp_path / "config", api.url)) as client,
             keeping_certificate(
-                client, "n1", issued=told.issued.put_nowait, around=around
+                client, "n1", issued=told.issued.put_nowait, rhythm=rhythm
             ) as told.enrollment,
         ):
             yield told

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.tally import NEVER, OVER, Course, Tally, end_of
+from apiserver.registry.capping.tally import NEVER, OVER, Course, Tally, end_of
 
 NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.registry import running
+from apiserver.registry.capping import running
 from apiserver.storage.interface import StoreUnavailableError
 from apiserver.wire import status
 from tests.support.capping import COMPLETE, FUTURE, NOW, PAST, CappedStore

@@ -14,11 +14,11 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final, Protocol, final
 
-from apiserver.registry.heartbeats import UNHEARD, Heartbeats
 from apiserver.registry.observations import Event
 from apiserver.registry.requests import DeleteRequest
-from apiserver.registry.statuswriting import CaptureIdentity
-from apiserver.registry.timeline import Followed, crossed, expiry, followed, to_come
+from apiserver.registry.statuses.heartbeats import UNHEARD, Heartbeats
+from apiserver.registry.statuses.statuswriting import CaptureIdentity
+from apiserver.registry.statuses.timeline import Followed, crossed, expiry, followed, to_come
 from apiserver.registry.verbs import Registry
 from apiserver.registry.watching import Subject, Watches
 from apiserver.resource.status.schedule import later

@@ -17,7 +17,7 @@ from typing import Final, NoReturn, final
 import orjson
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.registry.tally import NEVER, Course, Tally, end_of
+from apiserver.registry.capping.tally import NEVER, Course, Tally, end_of
 from apiserver.serving.clock import Clock
 from apiserver.storage.interface import (
     Changes,

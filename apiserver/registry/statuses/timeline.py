@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from apiserver.jsontypes import JsonObject, integer_at, object_at, text_at
-from apiserver.registry.statuswriting import CaptureIdentity
+from apiserver.registry.statuses.statuswriting import CaptureIdentity
 from apiserver.resource.status.conditions import completed_since
 from apiserver.resource.status.merging import entries_of
 from apiserver.resource.status.outlook import SETTLING_SECONDS

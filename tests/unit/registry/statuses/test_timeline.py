@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.registry.timeline import crossed, expiry, followed, to_come
+from apiserver.registry.statuses.timeline import crossed, expiry, followed, to_come
 from apiserver.resource.status.conditions import completed
 from apiserver.resource.times import render_time
 from tests.support.statuses import NOW, ended, endpoint, known, node, status_with

@@ -7,11 +7,11 @@ from datetime import timedelta
 import pytest
 
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.heartbeats import Heartbeats
-from apiserver.registry.reports import Pace, ReportMerger
 from apiserver.registry.requests import Request
-from apiserver.registry.statuswriting import CaptureIdentity, StatusWriter
-from apiserver.registry.upkeep import Upkeep
+from apiserver.registry.statuses.heartbeats import Heartbeats
+from apiserver.registry.statuses.reports import Pace, ReportMerger
+from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.registry.statuses.upkeep import Upkeep
 from apiserver.resource.status.conditions import condition
 from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.resource.times import render_time
@@ -190,7 +190,7 @@ async def test_an_edit_in_the_last_moment_wins_over_the_deletion(registry, monke
 async def test_an_expired_capture_that_cannot_be_deleted_now_is_deleted_later(
     registry, store, monkeypatch
 ):
-    monkeypatch.setattr("apiserver.registry.upkeep.RETRY_SECONDS", 0.05)
+    monkeypatch.setattr("apiserver.registry.statuses.upkeep.RETRY_SECONDS", 0.05)
     delete, failures = store.delete, [StoreUnavailableError("the disk is full")]
 
     async def failing(key, *, expected):
@@ -277,7 +277,7 @@ async def test_a_node_that_is_gone_for_five_minutes_is_in_error(registry):
 
 @pytest.mark.parametrize("step", [-3 * MINUTE, 3 * MINUTE], ids=["back", "forward"])
 async def test_a_wall_clock_that_is_set_is_noticed(registry, monkeypatch, step):
-    monkeypatch.setattr("apiserver.registry.upkeep.LONGEST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("apiserver.registry.statuses.upkeep.LONGEST_WAIT_SECONDS", 0.05)
     async with keeping(registry) as server:
         await server.create(startTime=in_(-MINUTE), endTime=in_(MINUTE))
         server.surroundings.pods = ()
@@ -319,7 +319,7 @@ async def test_trap_25_a_start_moved_into_the_future_is_seen_at_once(registry):
 
 
 async def test_what_the_store_has_lost_of_a_watch_is_read_anew(registry, monkeypatch, caplog):
-    monkeypatch.setattr("apiserver.registry.upkeep.RETRY_SECONDS", 0.01)
+    monkeypatch.setattr("apiserver.registry.statuses.upkeep.RETRY_SECONDS", 0.01)
     watch, failures = registry.store.watch, [StoreUnavailableError("the disk is full")]
     failed = asyncio.Event()
 

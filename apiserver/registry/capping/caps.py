@@ -15,10 +15,10 @@ from typing import Final, final
 
 from apiserver.fields import quoted
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.registry.running import Running, counting_running
+from apiserver.registry.capping.running import Running, counting_running
+from apiserver.registry.capping.tally import end_of
 from apiserver.registry.storeerrors import store_errors
 from apiserver.registry.strategy import Strategy
-from apiserver.registry.tally import end_of
 from apiserver.resource.selector.parser import parse as parse_selector
 from apiserver.resource.surroundings import Surroundings
 from apiserver.serving.clock import Clock

@@ -15,8 +15,8 @@ import orjson
 
 from apiserver.agentapi import CaptureReport, NodeReport, Rejected, ReportAnswer
 from apiserver.jsontypes import JsonObject, object_at, text_at
-from apiserver.registry.heartbeats import Heartbeats
-from apiserver.registry.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.registry.statuses.heartbeats import Heartbeats
+from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter
 from apiserver.resource.status.bounds import sound_endpoints
 from apiserver.resource.status.merging import NodeStatus, is_older, is_state_change, merge_node
 from apiserver.wire.status import ApiError

@@ -9,12 +9,12 @@ import orjson
 import pytest
 
 from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
+from apiserver.environment.nothingknown import NothingKnown
 from apiserver.jsontypes import JsonObject
-from apiserver.registry.heartbeats import Heartbeats
-from apiserver.registry.reports import Pace, ReportMerger, report_answer
 from apiserver.registry.requests import DeleteRequest, Request
-from apiserver.registry.statuswriting import CaptureIdentity, StatusWriter
-from apiserver.registry.surroundings import NothingKnown
+from apiserver.registry.statuses.heartbeats import Heartbeats
+from apiserver.registry.statuses.reports import Pace, ReportMerger, report_answer
+from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter
 from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.wire.body import Decoded
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions

@@ -4,7 +4,7 @@ import pytest
 
 from apiserver.jsontypes import JsonObject
 from apiserver.registry.requests import Request
-from apiserver.registry.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter
 from apiserver.wire.body import Decoded
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 from tests.fakes.surroundings import FakeSurroundings

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.registry import heartbeats as module
-from apiserver.registry.heartbeats import UNHEARD, Heartbeats
-from apiserver.registry.surroundings import NothingKnown
+from apiserver.environment.nothingknown import NothingKnown
+from apiserver.registry.statuses import heartbeats as module
+from apiserver.registry.statuses.heartbeats import UNHEARD, Heartbeats
 from apiserver.resource.selector.parser import parse
 from apiserver.resource.surroundings import NodeView
 from tests.support.statuses import NOW
