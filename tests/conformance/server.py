@@ -2,6 +2,11 @@
 
 Its certificate comes from files, as an operator may bring it, and the APIService is made here: no
 pod is needed, and a Service without selector leads to the machine itself.
+
+To the cluster it is its ServiceAccount, with the rights of the manifests, but for one: it may not
+see the pods. A server that does writes by itself into the status of a capture what becomes of those
+that are selected. That is told of in tests/cluster; here nobody but the test writes, so that each
+event of a watch is one that the test has caused. Without that right it says nothing of pods.
 """
 
 import base64
@@ -13,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+import yaml
 
 from apiserver.serving.tls import PemPair
 from tests.cluster.cluster import Cluster
@@ -26,7 +33,9 @@ NAMESPACE = "packetcapture"
 SERVICE = "packetcapture-apiserver"
 HOST_NAME = f"{SERVICE}.{NAMESPACE}.svc"
 PORT = 8443
+ACCOUNT = f"system:serviceaccount:{NAMESPACE}:{SERVICE}"
 
+_RIGHTS = ROOT / "manifests" / "base" / "apiserver-rbac.yaml"
 _STOP_SECONDS = 30
 
 
@@ -80,8 +89,18 @@ def write_certificate(directory: Path, authority: Authority, address: str) -> Pa
 
 
 def prepare(cluster: Cluster) -> None:
-    """Make what servers find at their start: their namespace."""
+    """Make what servers find at their start: their namespace, and their rights in the cluster."""
     cluster.kubectl("create", "namespace", NAMESPACE)
+    cluster.kubectl("apply", "-f-", input=yaml.safe_dump_all(_rights()))
+
+
+def _rights() -> Iterator[Document]:
+    """Yield the ServiceAccount and its rights as the manifests have them, without the sight of pods."""
+    for document in yaml.safe_load_all(_RIGHTS.read_text()):
+        if document["kind"] == "ClusterRole":
+            (rule,) = (each for each in document["rules"] if "pods" in each["resources"])
+            rule["resources"].remove("pods")
+        yield document
 
 
 @contextmanager
@@ -97,7 +116,7 @@ def open_server(
     """Run a server for as long as the block lasts; entering does not wait for it.
 
     `directory` takes its files; what is in its `data` already is served. It reaches the cluster as
-    an administrator, or with another kubeconfig. `program` is the module to run, and its arguments
+    its ServiceAccount, or with another kubeconfig. `program` is the module to run, and its arguments
     before the flags.
     """
     address = cluster.network.machine
@@ -105,7 +124,7 @@ def open_server(
     command = [
         *(sys.executable, "-m", *program, f"--namespace={NAMESPACE}"),
         *(f"--bind-address={address}", f"--secure-port={port}", "--shutdown-delay-duration=0s"),
-        f"--kubeconfig={kubeconfig or cluster.kubeconfig}",
+        f"--kubeconfig={kubeconfig or cluster.kubeconfig_for(ACCOUNT)}",
         *(f"--tls-cert-file={directory}/tls.crt", f"--tls-private-key-file={directory}/tls.key"),
         # Many tests share one server, and make as many captures as they like.
         *("--max-captures=0", "--max-captures-per-namespace=0"),

@@ -12,7 +12,7 @@ from tests.conformance.documents import fill
 from tests.conformance.doors import MASTERS
 from tests.conformance.link import open_link
 from tests.conformance.numbers import value
-from tests.conformance.server import open_server
+from tests.conformance.server import ACCOUNT, open_server
 from tests.support.client import capture, collection
 
 RESOURCE = "packetcaptures.p"
@@ -131,7 +131,7 @@ async def severable(cluster, tmp_path, ports, doors):
             tmp_path / "kubeconfig",
             server=link.url,
             authority=cluster.authorities.cluster.certificate,
-            client=admin,
+            client=cluster.authorities.cluster.issue(ACCOUNT),
         )
         another = {"authority": new_authority("cut off"), "port": next(ports)}
         with open_server(cluster, tmp_path, **another, kubeconfig=kubeconfig) as server:

@@ -1,14 +1,16 @@
 """M. Operations: health, numbers, IDs, time."""
 
 import asyncio
+import json
 from uuid import UUID
 
 import pytest
 
-from tests.conformance.checks import check
+from tests.conformance.checks import check, patient
 from tests.conformance.documents import fill
 from tests.conformance.doors import MASTERS
 from tests.conformance.numbers import value
+from tests.conformance.server import ACCOUNT
 from tests.support.client import GROUP, capture, collection
 
 TOTAL = "apiserver_request_total"
@@ -141,3 +143,13 @@ async def test_a_watch_ignores_the_timeout(admin, namespace):
         collection(namespace), timeout="bad", timeoutSeconds="1", resourceVersion="0"
     ) as watch:
         assert watch.response.status == 200
+
+
+@patient()
+def test_the_rights_of_the_manifests_are_all_that_it_needs(server):
+    lines = map(json.loads, server.log.read_text().splitlines())
+
+    refused = [line.get("missing_right", line) for line in lines if ACCOUNT in str(line)]
+
+    # Which it is not given here.
+    assert refused == ["list and watch pods of all namespaces"]

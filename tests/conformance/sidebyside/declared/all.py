@@ -3,7 +3,8 @@
 from tests.conformance.sidebyside.declared.content import CONTENT
 from tests.conformance.sidebyside.declared.representation import REPRESENTATION
 from tests.conformance.sidebyside.declared.requests import REQUESTS
+from tests.conformance.sidebyside.declared.warnings import WARNINGS
 
-DECISIONS = (*CONTENT, *REQUESTS, *REPRESENTATION)
+DECISIONS = (*CONTENT, *WARNINGS, *REQUESTS, *REPRESENTATION)
 
 DECLARED = tuple(each for decision in DECISIONS for each in decision.differences)

@@ -1,9 +1,9 @@
 """What can be created, and what is said of what cannot."""
 
-from tests.conformance.sidebyside.steps import YAML, Step, capture, create, get, scenario
+from tests.conformance.sidebyside.steps import YAML, Step, capture, create, get, merge, scenario
 
 FILTERS = [{"protocol": "TCP", "ports": [80, "8000:8080", "http"]}, {"protocol": 17}]
-TIMES = {"startTime": "2026-01-02T03:04:05Z", "endTime": "2026-01-03T03:04:05Z"}
+TIMES = {"startTime": "2001-01-02T03:04:05Z", "endTime": "2099-01-03T03:04:05Z"}
 # Of a kind that there is not: the garbage collector would delete what has lost its owner.
 OWNER = {"apiVersion": "nowhere.example.com/v1", "kind": "Owner", "name": "o", "uid": "u1"}
 
@@ -80,6 +80,22 @@ CREATING = scenario(
     create(
         "with parameters that nobody knows", capture("unknown", {}), "foo=bar&resourceVersion=x"
     ),
+)
+
+# Of an end the server itself writes some seconds later into the status: no watch.
+ADVISED = scenario(
+    "create with Warnings",
+    create(
+        "an end that has passed",
+        capture("a", {"startTime": "2001-01-02T00:00:00Z", "endTime": "2001-01-03T00:00:00Z"}),
+    ),
+    merge("a label for it", "a", {"metadata": {"labels": {"a": "b"}}}),
+    create(
+        "a protocol and ports in two rules",
+        capture("b", {"filters": [{"protocol": "TCP"}, {"ports": [80]}]}),
+    ),
+    merge("another selector for them", "b", {"spec": {"selector": "has(b)"}}),
+    watched=False,
 )
 
 GENERATING = scenario(
