@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Protocol
 from weakref import WeakValueDictionary
 
-from apiserver.agentapi import CaptureReport
+from apiserver.agentapi.reports import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.engine import CaptureEngine
@@ -124,6 +124,7 @@ class Reconciler:
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._awake.clear()
+                await self._find_selected()
                 self._begin_round(tasks)
                 try:
                     async with asyncio.timeout(self._delay()):
@@ -135,6 +136,15 @@ class Reconciler:
         """End all rings and remember their counters; captures go on when the agent is back."""
         for record in self._records.values():
             await self._rings.stop_all(record)
+
+    async def _find_selected(self) -> None:
+        """Find what captures select; what takes long keeps nothing else waiting."""
+        is_known = False
+        while not is_known:
+            is_known = True
+            for _ in self._selections.finding(self._captures.captures):
+                is_known = False
+                await asyncio.sleep(0)
 
     def _begin_round(self, tasks: asyncio.TaskGroup) -> None:
         """Compute the plan, and have every capture brought in line with it."""

@@ -9,7 +9,8 @@ import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from apiserver import agentapi
+from apiserver.agentapi.files import CAPTURE_MEDIA_TYPE, FileList, files_path
+from apiserver.agentapi.names import SERVER_COMMON_NAME
 from nodeagent.files.catalog import list_files
 from nodeagent.files.directory import DirectoryError, read_state
 from nodeagent.files.layout import UnsafeNameError, capture_directory, file_in
@@ -37,7 +38,7 @@ class FileServer:
         except DirectoryError as error:
             log.warning("files cannot be listed", extra={"error": str(error)})
             raise web.HTTPInternalServerError(text=str(error)) from error
-        answer = agentapi.FileList(entries).to_json()
+        answer = FileList(entries).to_json()
         return web.Response(body=orjson.dumps(answer), content_type="application/json")
 
     async def get(self, request: web.Request) -> web.StreamResponse:
@@ -72,7 +73,7 @@ async def _stream(
 ) -> web.StreamResponse:
     response = web.StreamResponse()
     response.content_length = length
-    response.headers["Content-Type"] = agentapi.CAPTURE_MEDIA_TYPE
+    response.headers["Content-Type"] = CAPTURE_MEDIA_TYPE
     await response.prepare(request)
     async for chunk in chunks:
         await response.write(chunk)
@@ -89,7 +90,7 @@ def _only_the_server(vouched: Callable[[bytes], bool]) -> Middleware:
     @web.middleware
     async def admit(request: web.Request, handler: Handler) -> web.StreamResponse:
         tls = request.transport.get_extra_info("ssl_object") if request.transport else None
-        if tls is None or _common_name(tls.getpeercert()) != agentapi.SERVER_COMMON_NAME:
+        if tls is None or _common_name(tls.getpeercert()) != SERVER_COMMON_NAME:
             raise web.HTTPForbidden(text="only the API server may ask")
         if not vouched(tls.getpeercert(binary_form=True)):
             raise web.HTTPForbidden(text="the certificate is of a CA that is no longer trusted")
@@ -106,7 +107,7 @@ def _common_name(certificate: Mapping[str, Iterable[Iterable[tuple[str, str]]]])
 def build_app(files: FileServer, *, vouched: Callable[[bytes], bool]) -> web.Application:
     """Return the application; `vouched` tells whether a client's certificate (DER) is still trusted."""
     app = web.Application(middlewares=[_only_the_server(vouched)])
-    path = agentapi.files_path("{namespace}", "{name}")
+    path = files_path("{namespace}", "{name}")
     app.router.add_get(path, files.list)
     app.router.add_get(f"{path}/{{file}}", files.get)
     return app

@@ -14,7 +14,8 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from apiserver import agentapi
+from apiserver.agentapi.files import USER_HEADER, FileList, files_path
+from apiserver.agentapi.names import agent_dns_name
 from apiserver.agents.directory import AgentDirectory
 from apiserver.wire import status
 
@@ -74,11 +75,11 @@ class AgentClient:
         self._session = session
         self._tls = tls
 
-    async def list_files(self, node: str, capture: CaptureFiles) -> agentapi.FileList:
+    async def list_files(self, node: str, capture: CaptureFiles) -> FileList:
         """Return the files of a capture on one node. Raises AgentUnreachableError."""
         async with self._get(node, capture, "") as response:
             if response.status == _NOT_FOUND:
-                return agentapi.FileList()
+                return FileList()
             if response.status != _OK:
                 raise AgentUnreachableError(node, f"its agent answers {response.status}")
             with _translated_errors(node):
@@ -86,7 +87,7 @@ class AgentClient:
                     document = orjson.loads(await _read(response))
         if not isinstance(document, dict):
             raise AgentUnreachableError(node, "its agent's answer is no listing")
-        return agentapi.FileList.from_json(document)
+        return FileList.from_json(document)
 
     @asynccontextmanager
     async def open_file(
@@ -110,11 +111,11 @@ class AgentClient:
         tls = self._tls()
         if tls is None:
             raise AgentUnreachableError(node, "this server has no certificate to show to it yet")
-        name = agentapi.agent_dns_name(node)
+        name = agent_dns_name(node)
         with _translated_errors(node):
             # TLS does so too, when it has opened the connection that it then forgets to close.
             name.encode("idna")
-        path = agentapi.files_path(capture.namespace, capture.name)
+        path = files_path(capture.namespace, capture.name)
         host = f"[{address.host}]" if ":" in address.host else address.host
         request = self._session.get(
             # As it is: what a name holds must not become a query of its own, or another path.
@@ -122,7 +123,7 @@ class AgentClient:
                 f"https://{host}:{address.port}{path}{below}?uid={quote(capture.uid)}",
                 encoded=True,
             ),
-            headers={agentapi.USER_HEADER: capture.user},
+            headers={USER_HEADER: capture.user},
             ssl=tls,
             server_hostname=name,
             timeout=aiohttp.ClientTimeout(total=None, sock_read=ANSWER_SECONDS),

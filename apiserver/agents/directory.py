@@ -7,7 +7,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class AgentAddress:
-    """Where an agent listens. Who it is, its certificate says (`agentapi.agent_dns_name`)."""
+    """Where an agent listens. Who it is, its certificate says (`agentapi.names.agent_dns_name`)."""
 
     host: str
     port: int

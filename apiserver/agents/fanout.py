@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from apiserver.agentapi import FileEntry
+from apiserver.agentapi.files import FileEntry
 from apiserver.agents.client import AgentClient, AgentUnreachableError, CaptureFiles
 
 CONCURRENT_NODES = 16

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, assert_never
 
-from apiserver import agentapi
+from apiserver.agentapi.files import FILES_PORT_NAME
+from apiserver.agentapi.names import AGENT_POD_SELECTOR
 from apiserver.agents.directory import AgentAddress
 from apiserver.jsontypes import JsonObject, array_at, integer_at, object_at, text_at
 from apiserver.upstream import reflector
@@ -136,7 +137,7 @@ def _readiness(by_node: Mapping[str, AgentPod]) -> set[tuple[str, bool]]:
 async def following_agents(client: Client, *, namespace: str) -> AsyncGenerator[PodDirectory]:
     """Keep a directory of the agents in `namespace` true for as long as the block lasts."""
     directory = PodDirectory()
-    selector = {"labelSelector": agentapi.AGENT_POD_SELECTOR}
+    selector = {"labelSelector": AGENT_POD_SELECTOR}
     pods = reflector.Collection(client, f"/api/v1/namespaces/{namespace}/pods", selector)
     async with observing(pods, partial(_take, directory)):
         yield directory
@@ -182,7 +183,7 @@ def _files_port(spec: JsonObject) -> int:
         for port in array_at(container, "ports")
         if isinstance(port, dict)
     )
-    named = (each for each in ports if text_at(each, "name") == agentapi.FILES_PORT_NAME)
+    named = (each for each in ports if text_at(each, "name") == FILES_PORT_NAME)
     return next((integer_at(each, "containerPort") for each in named), 0)
 
 

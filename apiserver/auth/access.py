@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from apiserver.agentapi import NODE_USER_PREFIX, NODES_GROUP, REPORT_PLURAL
+from apiserver.agentapi.names import NODE_USER_PREFIX, NODES_GROUP
+from apiserver.agentapi.reports import REPORT_PLURAL
 from apiserver.auth.identity import MASTERS, User
 from apiserver.resource.types import GROUP, PLURAL
 from apiserver.wire.request import RequestInfo

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Final
 
-from apiserver.agentapi import SERVER_COMMON_NAME
+from apiserver.agentapi.names import SERVER_COMMON_NAME
 from apiserver.cluster.authority import Authorities, Lifetimes
 from apiserver.cluster.keeping import (
     REAL_TIME,

@@ -39,6 +39,8 @@ COUNT_SECONDS: Final = 60.0
 MAX_SERIES: Final = 1000
 # A cluster that was away for longer is told no more of what was then.
 TOO_LATE_SECONDS: Final = 600.0
+# What is left out is said at most this often.
+LEFT_OUT_SECONDS: Final = 600.0
 
 _NAMESPACE_ENDS: Final = "NamespaceTerminating"
 
@@ -97,6 +99,7 @@ class EventRecorder:
         self._resume = 0.0
         self._is_failing = False
         self._changed = asyncio.Event()
+        self._silent_until = 0.0
         self.dropped = 0
 
     def record(self, document: JsonObject, happening: Happening) -> None:
@@ -113,6 +116,7 @@ class EventRecorder:
             self._changed.set()
         else:
             self.dropped += 1
+            self._say_what_is_left_out(now)
 
     async def run(self) -> NoReturn:
         """Write what is due, for ever."""
@@ -154,6 +158,8 @@ class EventRecorder:
             if not is_over and len(self._series) <= MAX_SERIES:
                 return
             self._drop(oldest)
+            if not is_over:
+                self._say_what_is_left_out(now)
 
     async def _next_due(self) -> tuple[Key, _Series]:
         while True:
@@ -212,6 +218,11 @@ class EventRecorder:
         gone = self._series.pop(key, None)
         if gone is not None and gone.known < gone.count:
             self.dropped += 1
+
+    def _say_what_is_left_out(self, now: float) -> None:
+        if now >= self._silent_until:
+            self._silent_until = now + LEFT_OUT_SECONDS
+            log.warning("events are left out: there are too many", extra={"dropped": self.dropped})
 
     def _fail(self, error: UpstreamError) -> None:
         if self._is_failing:

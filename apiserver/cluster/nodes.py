@@ -52,6 +52,10 @@ class Nodes:
         """
         return None if name in self._present else self._gone.get(name, self._gone_before)
 
+    def is_present(self, name: str) -> bool:
+        """Tell whether there is such a node, as far as is known."""
+        return name in self._present
+
     def take(self, observation: Observation) -> None:
         """Know what was observed."""
         match observation:

@@ -11,9 +11,11 @@ import asyncio
 import logging
 import math
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from typing import Final, TypeAlias, assert_never
 
+from apiserver.cluster.matches import Matches
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.resource.pods import ACCOUNT_PREFIX, Pod, read_pod
 from apiserver.resource.podset import Kind, PodSet
@@ -39,8 +41,6 @@ log = logging.getLogger(__name__)
 Told: TypeAlias = Callable[[frozenset[str]], None]
 
 _EVERYWHERE: Final = frozenset({EVERY_NAMESPACE})
-# Selectors of one namespace whose matches are remembered.
-MAX_REMEMBERED: Final = 200
 # What the rules look at.
 _KEPT: Final = {
     "metadata": ("namespace", "name", "uid", "labels", "deletionTimestamp"),
@@ -58,13 +58,19 @@ class ClusterPods:
         self._jitter = jitter
         self._sleep = sleep
         self._pods = PodSet(read_pod)
-        # What was found, by namespace and selector, until something changes there: statuses are written
-        # far more often than pods come and go, and to match 10,000 takes some 10 ms.
-        self._matched: dict[str, dict[str, tuple[Pod, ...]]] = {}
+        # By namespace; of those that somebody asked about.
+        self._matches: dict[str, Matches] = {}
+        self._turn = asyncio.Lock()
         self._accounts_wanted = asyncio.Event()
         self._lost: set[Kind] = set()
+        self._forbidden: set[Kind] = set()
 
-    def matching(self, namespace: str, selector: Selector) -> tuple[Pod, ...] | None:
+    @property
+    def is_forbidden(self) -> bool:
+        """Whether we may not see, and have not seen, what tells which pods a selector matches."""
+        return bool(self._forbidden) and not self._pods.is_synced
+
+    async def matching(self, namespace: str, selector: Selector) -> tuple[Pod, ...] | None:
         """Return the pods of a namespace that match, host-network pods among them; None: not known."""
         if ACCOUNT_PREFIX in selector.canonical:
             self._accounts_wanted.set()
@@ -72,15 +78,11 @@ class ClusterPods:
                 return None
         if not self._pods.is_synced:
             return None
-        matched = self._matched.setdefault(namespace, {})
-        if selector.canonical not in matched:
-            if len(matched) >= MAX_REMEMBERED:
-                matched.clear()
-            labelled = self._pods.pods_of(namespace, now=math.inf)
-            matched[selector.canonical] = tuple(
-                pod for pod, labels in labelled if selector.matches(labels)
-            )
-        return matched[selector.canonical]
+        matches = self._matches.get(namespace)
+        if matches is None:
+            read = partial(self._pods.pods_of, namespace, now=math.inf)
+            matches = self._matches[namespace] = Matches(read, self._turn)
+        return await matches.of(selector)
 
     def namespaces_on(self, nodes: frozenset[str]) -> frozenset[str]:
         """Return the namespaces that have pods on any of these nodes."""
@@ -106,15 +108,15 @@ class ClusterPods:
         match observation:
             case Listed(items):
                 self._pods.replace(kind, items, now=0.0)
-                self._matched.clear()
+                self._matches.clear()
                 self._changed(_EVERYWHERE)
                 self._find(kind)
             case Changed(ChangeType.DELETED, document):
                 if self._pods.remove(kind, document):
-                    self._change(_namespace_of(kind, document))
+                    self._change(kind, _namespace_of(kind, document))
             case Changed(_, document):
                 if self._pods.put(kind, document, now=0.0):
-                    self._change(_namespace_of(kind, document))
+                    self._change(kind, _namespace_of(kind, document))
             case Disconnected(error):
                 self._lose(kind, error)
             case Reconnected():
@@ -122,8 +124,12 @@ class ClusterPods:
             case _:
                 assert_never(observation)
 
-    def _change(self, namespace: str) -> None:
-        self._matched.pop(namespace, None)
+    def _change(self, kind: Kind, namespace: str) -> None:
+        if kind is not Kind.PODS:
+            # All that is there inherits something else.
+            self._matches.pop(namespace, None)
+        elif namespace in self._matches:
+            self._matches[namespace].pods_changed()
         self._changed(frozenset({namespace}))
 
     def _lose(self, kind: Kind, error: UpstreamError) -> None:
@@ -132,11 +138,18 @@ class ClusterPods:
         if isinstance(error, ApiStatusError) and error.code == HTTPStatus.FORBIDDEN:
             right = f"list and watch {kind.value.rpartition('/')[2]} of all namespaces"
             extra["missing_right"] = right
+            self._forbid(kind)
             log.warning("may not be followed: what captures select is not known", extra=extra)
         else:
             log.warning("out of sight", extra=extra)
 
+    def _forbid(self, kind: Kind) -> None:
+        if kind is not Kind.ACCOUNTS and kind not in self._forbidden:
+            self._forbidden.add(kind)
+            self._changed(_EVERYWHERE)
+
     def _find(self, kind: Kind) -> None:
+        self._forbidden.discard(kind)
         if kind in self._lost:
             self._lost.remove(kind)
             log.info("in sight again", extra={"path": kind.value})

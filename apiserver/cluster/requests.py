@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final, Protocol, TypeAlias
 
-from apiserver.agentapi import AGENT_COMMON_NAME, AGENT_SIGNER, NODES_GROUP, agent_dns_name
+from apiserver.agentapi.names import AGENT_COMMON_NAME, AGENT_SIGNER, NODES_GROUP, agent_dns_name
 from apiserver.jsontypes import JsonObject, array_at, integer_at, object_at, text_at
 from apiserver.pki import CertificateRequest, Identity, PkiError, read_request
 

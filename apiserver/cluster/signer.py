@@ -12,7 +12,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Final, assert_never
 
-from apiserver.agentapi import AGENT_SIGNER
+from apiserver.agentapi.names import AGENT_SIGNER
 from apiserver.cluster.authority import Authorities, Lifetimes
 from apiserver.cluster.keeping import (
     REAL_TIME,

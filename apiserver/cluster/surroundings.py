@@ -71,12 +71,19 @@ class ClusterSurroundings:
         self._silence = silence
         self._changes = changes
 
-    def pods_selected(self, namespace: str, selector: Selector) -> tuple[SelectedPod, ...] | None:
+    @property
+    def knows_pods(self) -> bool:
+        """Whether pods are known here, or are going to be: not where we may not see them."""
+        return not self._pods.is_forbidden
+
+    async def pods_selected(
+        self, namespace: str, selector: Selector
+    ) -> tuple[SelectedPod, ...] | None:
         """Return the pods that can be selected and are, by name; None where that is not known (yet).
 
         Pods that terminate are among them: they are captured until their link goes.
         """
-        matching = self._pods.matching(namespace, selector)
+        matching = await self._pods.matching(namespace, selector)
         if matching is None:
             return None
         pods = [pod for pod in matching if not pod.is_on_host_network]
@@ -85,15 +92,22 @@ class ClusterSurroundings:
             return None
         return tuple(_selected(pod, problems[pod.node] or "") for pod in _by_name(pods))
 
-    def host_network_pods(self, namespace: str, selector: Selector) -> tuple[SelectedPod, ...]:
+    async def host_network_pods(
+        self, namespace: str, selector: Selector
+    ) -> tuple[SelectedPod, ...]:
         """Return the pods that would match, but whose traffic is their node's."""
-        matching = self._pods.matching(namespace, selector) or ()
+        matching = await self._pods.matching(namespace, selector) or ()
         pods = [pod for pod in matching if pod.is_on_host_network]
         return tuple(_selected(pod, _NODES_NETWORK) for pod in _by_name(pods))
 
     def node(self, name: str) -> NodeView:
         """Return what is known of a node."""
-        return NodeView(self._silence.silent_since(name), self._nodes.gone_since(name))
+        return NodeView(
+            self._silence.silent_since(name),
+            self._nodes.gone_since(name),
+            is_present=self._nodes.is_present(name),
+            is_heard=self._silence.is_heard(name),
+        )
 
     async def next_change(self) -> frozenset[str]:
         """Wait until pods, nodes or agents change; return the namespaces, or `EVERY_NAMESPACE`.

@@ -4,7 +4,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
-from apiserver.agentapi import TRUST_CONFIG_MAP, TRUST_KEY
+from apiserver.agentapi.names import TRUST_CONFIG_MAP, TRUST_KEY
 from apiserver.cluster.authority import tells
 from apiserver.cluster.casecret import AuthorityKeeper
 from apiserver.cluster.keeping import (

@@ -14,19 +14,31 @@ class NothingKnown:
     def __init__(self, silence: Silence | None = None) -> None:
         self._silence = silence
 
-    def pods_selected(self, namespace: str, selector: Selector) -> tuple[SelectedPod, ...] | None:
+    @property
+    def knows_pods(self) -> bool:
+        """False: only agents speak of pods."""
+        return False
+
+    async def pods_selected(
+        self, namespace: str, selector: Selector
+    ) -> tuple[SelectedPod, ...] | None:
         """Return None: nobody knows."""
         del namespace, selector
         return None
 
-    def host_network_pods(self, namespace: str, selector: Selector) -> tuple[SelectedPod, ...]:
+    async def host_network_pods(
+        self, namespace: str, selector: Selector
+    ) -> tuple[SelectedPod, ...]:
         """Return none."""
         del namespace, selector
         return ()
 
     def node(self, name: str) -> NodeView:
         """Return whether the node's agent is silent, where that is known."""
-        return NodeView(silent_since=self._silence.silent_since(name) if self._silence else None)
+        silence = self._silence
+        if silence is None:
+            return NodeView()
+        return NodeView(silent_since=silence.silent_since(name), is_heard=silence.is_heard(name))
 
     async def next_change(self) -> frozenset[str]:
         """Wait for ever."""

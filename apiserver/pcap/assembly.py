@@ -41,7 +41,7 @@ def assemble(
 ) -> Code:
     """Return the program of a filter.
 
-    `expressions` has libpcap's programs for the text of each alternative that is verbatim: one of
+    `expressions` has libpcap's programs for the text of each alternative with an expression: one of
     them must accept. `outgoing_is` says which way packets go for the pod that leave the interface.
     Packets that are not live say nothing of that (`for_direction`), nor of tags beside them.
     """
@@ -75,7 +75,7 @@ class _Writer:
 
     def write(self, expressions: Mapping[str, Sequence[Code]], *, is_live: bool) -> None:
         alternatives = self._filter.alternatives
-        plain = [each for each in alternatives if not each.is_verbatim]
+        plain = [each for each in alternatives if not each.expression]
         for each in plain:
             if each.asks_direction_only:
                 other = Label()
@@ -83,7 +83,7 @@ class _Writer:
                 self.listing.go(self._met)
                 self.listing.place(other)
         self._write_rules([each for each in plain if not each.asks_direction_only])
-        self._write_expressions([each for each in alternatives if each.is_verbatim], expressions)
+        self._write_expressions([each for each in alternatives if each.expression], expressions)
         if alternatives:
             self.listing.add(RETURN, 0)
         self.listing.place(self._met)

@@ -1,9 +1,10 @@
 """A child process that compiles expressions, one filter after the other: requests in, answers out.
 
 A request is `REQUEST` (how many seconds of CPU it may take, how many bytes follow) and JSON: for each
-alternative an array of texts. An answer is a line of JSON: `{"programs": [...]}`, for each alternative
-an array of programs (`listing.packed`), or `{"error": message, "alternative": index}`. Only what goes
-wrong with the filter is an answer; all else ends the process with a status that is not 0.
+alternative its `expressions.attempts`. An answer is a line of JSON: for each alternative an array of
+programs (`listing.packed`), `{"programs": [...], "largest": [...]}`, where the second are
+`expressions.largest_programs`, null for the same ones; or `{"error": message, "alternative": index}`.
+Only what goes wrong with the filter is an answer; all else ends the process with a status that is not 0.
 """
 
 import json
@@ -15,8 +16,14 @@ from struct import Struct
 from typing import Final
 
 from apiserver.jsontypes import JsonObject, JsonValue
-from apiserver.pcap.expressions import FilterError, check_length, compile_texts, dead_handle
-from apiserver.pcap.listing import packed
+from apiserver.pcap.expressions import (
+    FilterError,
+    check_length,
+    compile_strictly,
+    dead_handle,
+    largest_programs,
+)
+from apiserver.pcap.listing import Code, packed
 
 REQUEST: Final = Struct(">II")
 MAX_MEMORY_BYTES: Final = 1 << 30
@@ -34,20 +41,29 @@ def main() -> None:
         answers.flush()
 
 
-def answer(alternatives: Sequence[Sequence[str]]) -> JsonObject:
-    """Return the answer about the texts of each alternative."""
+def answer(alternatives: Sequence[Sequence[Sequence[str]]]) -> JsonObject:
+    """Return the answer about the attempts of each alternative."""
     programs: list[JsonValue] = []
-    length = 0
+    largest: list[JsonValue] = []
+    length = most = 0
     with dead_handle() as handle:
-        for number, texts in enumerate(alternatives):
+        for number, attempted in enumerate(alternatives):
             try:
-                codes = compile_texts(handle, texts)
+                codes = compile_strictly(handle, attempted)
+                bounds = largest_programs(handle, attempted[0], codes)
                 length += sum(map(len, codes))
+                most += sum(map(len, bounds))
                 check_length(length)
+                check_length(most, is_bound=True)
             except FilterError as error:
                 return {"error": error.message, "alternative": number}
-            programs.append([packed(code) for code in codes])
-    return {"programs": programs}
+            programs.append(_packed(codes))
+            largest.append(None if bounds is codes else _packed(bounds))
+    return {"programs": programs, "largest": largest}
+
+
+def _packed(programs: Sequence[Code]) -> list[JsonValue]:
+    return [packed(each) for each in programs]
 
 
 def _confine() -> None:

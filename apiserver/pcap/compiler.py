@@ -1,59 +1,80 @@
 """Checks the filters of users; libpcap has child processes: a thread in it could not be stopped.
 
-A child (`apiserver.pcap.compile`), without environment and network, takes one filter at a time and
-lives on for the next one: it takes 50 ms to start, a usual filter a tenth of one to compile. When the
-time of a filter is up, its child is killed.
+A child takes one filter at a time and lives on for the next one: it takes 50 ms to start, a usual
+filter a tenth of one to compile. When the time of a filter is up, its child is killed.
 """
 
 import asyncio
 import json
 import math
-import sys
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections import OrderedDict
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Final, Self
 
-from apiserver.jsontypes import JsonObject, JsonValue, array_at, integer_at, text_at
+from apiserver.jsontypes import JsonArray, JsonObject, JsonValue, array_at, integer_at, text_at
 from apiserver.pcap.assembly import assemble
-from apiserver.pcap.compile import REQUEST
-from apiserver.pcap.expressions import Expressions, FilterError, check_length, verbatim
+from apiserver.pcap.child import Child, CompilerError, start_child
+from apiserver.pcap.expressions import (
+    NO_EXPRESSIONS,
+    Expressions,
+    FilterError,
+    attempts,
+    check_length,
+    check_memory,
+    with_expressions,
+)
 from apiserver.pcap.listing import Code, unpacked
-from apiserver.pcap.memory import MAX_KERNEL_BYTES, kernel_bytes
 from apiserver.resource.filters import Alternative, PacketFilter
 from apiserver.resource.types import Direction
 
 DEFAULT_CONCURRENCY: Final = 2
 
+# A filter that takes libpcap longer than this to compile is refused: an answer comes within a second.
+COMPILE_SECONDS: Final = 0.7
+
+# How long a filter waits for its turn: somebody's that take long keep nobody waiting without end.
+WAIT_SECONDS: Final = 5.0
+
 # Answers that are remembered: the same few filters are asked about again and again.
 _REMEMBERED: Final = 1024
 
-# Of 16 bytes an instruction, and no more of these than a program may have.
-_LONGEST_ANSWER_BYTES: Final = 1 << 20
-
-_PACKAGE_ROOT: Final = Path(__file__).parents[2]
+# For so long a filter that took too long is not tried again: with less to do it may be fast enough.
+_TIMEOUT_REMEMBERED_SECONDS: Final = 60.0
 
 
-class CompilerError(Exception):
-    """The child process failed: nothing is known about the filter. `status` is its exit status."""
+class CompilerBusyError(Exception):
+    """Others kept the compiler busy for `waited_seconds`: nothing is known about the filter."""
 
-    def __init__(self, status: int | None) -> None:
-        super().__init__(f"the filter compiler ended with status {status}")
-        self.status = status
+    def __init__(self, waited_seconds: float) -> None:
+        super().__init__("filters of others are being compiled: try again")
+        self.waited_seconds = waited_seconds
+
+
+class _TimeoutError(FilterError):
+    """A filter that was not compiled in time."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(
+            f"the filter is too complex: compiling it takes more than {seconds:g} seconds"
+        )
 
 
 class FilterCompiler:
-    """Compiles at most `concurrency` filters at a time; more wait for as long as their callers do.
+    """Compiles at most `concurrency` filters at a time; more wait, each at most `wait_seconds`.
 
     Children are started when they are needed, and ended with the block.
     """
 
-    def __init__(self, concurrency: int = DEFAULT_CONCURRENCY) -> None:
+    def __init__(
+        self, concurrency: int = DEFAULT_CONCURRENCY, *, wait_seconds: float = WAIT_SECONDS
+    ) -> None:
         self._slots = asyncio.Semaphore(concurrency)
-        self._idle: list[_Child] = []
-        self._answers: OrderedDict[PacketFilter, int | FilterError] = OrderedDict()
+        self._wait_seconds = wait_seconds
+        self._idle: list[Child] = []
+        # Each with the time until which it holds.
+        self._answers: OrderedDict[PacketFilter, tuple[int | FilterError, float]] = OrderedDict()
 
     async def __aenter__(self) -> Self:
         return self
@@ -67,19 +88,22 @@ class FilterCompiler:
         while self._idle:
             await self._idle.pop().end()
 
-    async def check(self, packet_filter: PacketFilter, *, deadline_seconds: float) -> int:
-        """Return how many instructions a filter takes on a live handle.
+    async def check(
+        self, packet_filter: PacketFilter, *, deadline_seconds: float = COMPILE_SECONDS
+    ) -> int:
+        """Return how many instructions a filter takes, but for what the word vlan adds on live handles.
 
         The deadline counts from when a child has time for it. Cancelled, it leaves nothing that runs.
 
         Raises:
             FilterError: libpcap refuses an expression, or the filter is too complex.
             CompilerError: The compiler could not do its work.
+            CompilerBusyError: Others had work for it all the time.
         """
-        alternatives = verbatim(packet_filter)
+        alternatives = with_expressions(packet_filter)
         if not alternatives:
             return _instructions(packet_filter, {})
-        answer = self._answers.get(packet_filter)
+        answer = self._remembered(packet_filter)
         if answer is None:
             answer = await self._judge(packet_filter, alternatives, deadline_seconds)
             self._remember(packet_filter, answer)
@@ -93,35 +117,50 @@ class FilterCompiler:
         alternatives: Mapping[int, Alternative],
         deadline_seconds: float,
     ) -> int | FilterError:
-        texts: JsonValue = [list(each.texts) for each in alternatives.values()]
-        async with self._slots:
-            answer = await self._compile(json.dumps(texts).encode(), deadline_seconds)
+        asked: JsonValue = [
+            [list(texts) for texts in attempts(each)] for each in alternatives.values()
+        ]
+        async with self._slot():
+            try:
+                answer = await self._compile(json.dumps(asked).encode(), deadline_seconds)
+            except TimeoutError:
+                return _TimeoutError(deadline_seconds)
         if message := text_at(answer, "error"):
             return FilterError(message, list(alternatives)[integer_at(answer, "alternative")])
-        codes = [_codes(each) for each in array_at(answer, "programs")]
-        programs_of = zip((each.text for each in alternatives.values()), codes, strict=True)
+        texts = [each.text for each in alternatives.values()]
+        programs, largest = (_codes(array_at(answer, name)) for name in ("programs", "largest"))
         try:
-            return _instructions(packet_filter, dict(programs_of))
+            return _instructions(
+                packet_filter,
+                dict(zip(texts, programs, strict=True)),
+                {text: bounds for text, bounds in zip(texts, largest, strict=True) if bounds},
+            )
         except FilterError as error:
             return error
 
-    async def _compile(self, request: bytes, deadline_seconds: float) -> JsonObject:
+    @asynccontextmanager
+    async def _slot(self) -> AsyncGenerator[None]:
         try:
-            async with asyncio.timeout(deadline_seconds):
-                if self._idle:
-                    try:
-                        return await self._ask(self._idle.pop(), request, deadline_seconds)
-                    except CompilerError:
-                        # Somebody ended it while nobody looked, as Linux does for its memory.
-                        pass
-                return await self._ask(await _start(), request, deadline_seconds)
+            async with asyncio.timeout(self._wait_seconds):
+                await self._slots.acquire()
         except TimeoutError as error:
-            raise FilterError(
-                "the filter is too complex: compiling it takes more than "
-                f"{deadline_seconds:g} seconds"
-            ) from error
+            raise CompilerBusyError(self._wait_seconds) from error
+        try:
+            yield
+        finally:
+            self._slots.release()
 
-    async def _ask(self, child: "_Child", request: bytes, deadline_seconds: float) -> JsonObject:
+    async def _compile(self, request: bytes, deadline_seconds: float) -> JsonObject:
+        async with asyncio.timeout(deadline_seconds):
+            if self._idle:
+                try:
+                    return await self._ask(self._idle.pop(), request, deadline_seconds)
+                except CompilerError:
+                    # Somebody ended it while nobody looked, as Linux does for its memory.
+                    pass
+            return await self._ask(await start_child(), request, deadline_seconds)
+
+    async def _ask(self, child: Child, request: bytes, deadline_seconds: float) -> JsonObject:
         try:
             answer = await child.ask(request, cpu_seconds=deadline_seconds)
         except BaseException:
@@ -130,70 +169,45 @@ class FilterCompiler:
         self._idle.append(child)
         return answer
 
+    def _remembered(self, packet_filter: PacketFilter) -> int | FilterError | None:
+        answer, until = self._answers.get(packet_filter, (None, math.inf))
+        return answer if _now() < until else None
+
     def _remember(self, packet_filter: PacketFilter, answer: int | FilterError) -> None:
-        self._answers[packet_filter] = answer
+        is_lasting = not isinstance(answer, _TimeoutError)
+        until = math.inf if is_lasting else _now() + _TIMEOUT_REMEMBERED_SECONDS
+        self._answers[packet_filter] = answer, until
         if len(self._answers) > _REMEMBERED:
             self._answers.popitem(last=False)
 
 
-class _Child:
-    """A process that compiles."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-
-    async def ask(self, request: bytes, *, cpu_seconds: float) -> JsonObject:
-        """Return the answer about texts. Raises CompilerError; then the child is of no more use."""
-        requests, answers = self._process.stdin, self._process.stdout
-        assert requests is not None
-        assert answers is not None
-        # A little more than the deadline: this limit is for a child whose parent was killed.
-        requests.write(REQUEST.pack(math.ceil(cpu_seconds) + 1, len(request)) + request)
-        line = await answers.readline()
-        if not line.endswith(b"\n"):
-            raise CompilerError(await self._process.wait())
-        answer: JsonObject = json.loads(line)
-        return answer
-
-    async def end(self) -> None:
-        """End it, whatever it does."""
-        if self._process.returncode is None:
-            self._process.kill()
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        await self._process.wait()
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
-async def _start() -> _Child:
-    # -P and -s: modules come from the package's own place, never from the working directory.
-    arguments = ("-P", "-s", "-m", "apiserver.pcap.compile")
-    environment = {"PYTHONPATH": str(_PACKAGE_ROOT), "PYTHONDONTWRITEBYTECODE": "1"}
-    return _Child(
-        await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            stdin=PIPE,
-            stdout=PIPE,
-            stderr=DEVNULL,
-            env=environment,
-            limit=_LONGEST_ANSWER_BYTES,
-        )
-    )
+def _codes(alternatives: JsonArray) -> list[list[Code]]:
+    """Return the programs of each alternative; none for null."""
+    return [
+        [unpacked(text) for text in each if isinstance(text, str)]
+        if isinstance(each, list)
+        else []
+        for each in alternatives
+    ]
 
 
-def _codes(programs: JsonValue) -> list[Code]:
-    texts = programs if isinstance(programs, list) else []
-    return [unpacked(text) for text in texts if isinstance(text, str)]
+def _instructions(
+    packet_filter: PacketFilter, expressions: Expressions, largest: Expressions = NO_EXPRESSIONS
+) -> int:
+    """Return how long a filter's program is; `largest` are what some of its expressions may become.
 
-
-def _instructions(packet_filter: PacketFilter, expressions: Expressions) -> int:
-    """Return how long a filter's program is. Raises FilterError if that is too long for the kernel."""
+    Raises:
+        FilterError: That is too long for the kernel, or may be.
+    """
     code = assemble(packet_filter, expressions, outgoing_is=Direction.IN)
     check_length(len(code))
-    size = kernel_bytes(code)
-    if size > MAX_KERNEL_BYTES:
-        raise FilterError(
-            f"the filter is too complex: it takes {size} bytes of the kernel's memory "
-            f"of at most {MAX_KERNEL_BYTES}"
-        )
+    check_memory(code)
+    if largest:
+        bound = assemble(packet_filter, {**expressions, **largest}, outgoing_is=Direction.IN)
+        check_length(len(bound), is_bound=True)
+        check_memory(bound, is_bound=True)
     return len(code)

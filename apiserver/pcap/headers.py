@@ -44,7 +44,6 @@ TAG_BYTES: Final = 4
 IPV6_BYTES: Final = 40
 FRAGMENT_HEADER: Final = 44
 FRAGMENT_OFFSET: Final = 0x1FFF
-TCP_BYTES: Final = 20
 
 # Words of scratch memory, where `decode` leaves what it found.
 TAG: Final = 0  # bytes of the tag that was looked behind

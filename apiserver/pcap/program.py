@@ -20,6 +20,7 @@ from apiserver.resource.types import Direction
 
 __all__ = [
     "MAX_INSTRUCTIONS",
+    "REJECT",
     "FilterError",
     "Program",
     "compile_filter",
@@ -74,12 +75,17 @@ def compile_filter(handle: CData, packet_filter: PacketFilter, *, outgoing_is: D
 
     Takes at most about a second, and may run in any thread, beside a dispatch on the same handle. An
     expression that nothing passes is no error: which numbers a pod's names of ports have was not
-    known when its author could still be told.
+    known when its author could still be told. If nothing else is left, the program is REJECT.
 
     Raises:
         FilterError: libpcap refuses an expression, or the program is too long.
     """
     expressions = compile_expressions(handle, packet_filter, is_accepted=True)
+    alternatives = packet_filter.alternatives
+    if alternatives and all(
+        each.expression and not expressions[each.text] for each in alternatives
+    ):
+        return REJECT
     code = assemble(packet_filter, expressions, outgoing_is=outgoing_is)
     check_length(len(code))
     return code

@@ -1,4 +1,8 @@
-"""A rule without `expression` as tests of what `headers.decode` found. Pure."""
+"""A rule without `expression` as tests of what `headers.decode` found. Pure.
+
+With `headers`, what docs/api.md, "What is captured", says of rules 2 to 7 and 10; tests/support/meaning.py
+says the same once more, to judge this.
+"""
 
 from collections.abc import Iterator, Sequence
 from ipaddress import IPv4Network, IPv6Network

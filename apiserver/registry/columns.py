@@ -3,9 +3,9 @@
 from datetime import datetime
 
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, integer_at, object_at, text_at
+from apiserver.resource.schedule import Phase, schedule_of
 from apiserver.resource.status.conditions import READY, condition
 from apiserver.resource.status.merging import status_state
-from apiserver.resource.status.schedule import Phase, schedule_of
 from apiserver.resource.types import State
 from apiserver.wire.ages import age
 from apiserver.wire.table import Column

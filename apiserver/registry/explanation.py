@@ -11,18 +11,17 @@ from typing import final
 from apiserver.auth.access import Access, UndecidedError
 from apiserver.auth.identity import User
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
-from apiserver.pcap.compiler import CompilerError, FilterCompiler
+from apiserver.pcap.child import CompilerError
+from apiserver.pcap.compiler import CompilerBusyError, FilterCompiler
 from apiserver.pcap.expressions import FilterError
-from apiserver.registry.packetcaptures import COMPILE_SECONDS
 from apiserver.registry.strategy import Strategy
 from apiserver.resource.explaining import (
     UNKNOWN_PODS,
     filter_sentence,
     pods_by_name,
     pods_by_number,
-    stand_ins,
 )
-from apiserver.resource.filters import CAPTURE_ALL, packet_filter
+from apiserver.resource.filters import CAPTURE_ALL, packet_filter, stand_ins
 from apiserver.resource.spec.validation import validate_spec
 from apiserver.resource.surroundings import Surroundings
 from apiserver.resource.types import Spec
@@ -56,6 +55,7 @@ class Explanation:
         is_new = attributes.old is None or spec != object_at(attributes.old, "spec")
         if not (attributes.dry_run and attributes.document is not None and is_new):
             return ()
+        # The second reading of this request: validation keeps none, and a dry run has time for it.
         size = len(text_at(spec, "selector"))
         meant, errors = await self._large.run(size, lambda: validate_spec(spec, None))
         if errors:
@@ -65,10 +65,10 @@ class Explanation:
 
     async def _about_pods(self, attributes: Attributes, spec: Spec) -> tuple[str, ...]:
         namespace = attributes.namespace
-        selected = self._surroundings.pods_selected(namespace, spec.selector)
+        selected = await self._surroundings.pods_selected(namespace, spec.selector)
         if selected is None:
             return (UNKNOWN_PODS,)
-        host_network = self._surroundings.host_network_pods(namespace, spec.selector)
+        host_network = await self._surroundings.host_network_pods(namespace, spec.selector)
         if await self._may_list_pods(attributes):
             return tuple(pods_by_name(selected, host_network))
         return tuple(pods_by_number(selected, host_network))
@@ -88,8 +88,8 @@ class Explanation:
         instructions = None
         if chosen != CAPTURE_ALL:
             # It was compiled for validation already: only its length may be missing.
-            with suppress(FilterError, CompilerError):
-                instructions = await self._compiler.check(chosen, deadline_seconds=COMPILE_SECONDS)
+            with suppress(FilterError, CompilerError, CompilerBusyError):
+                instructions = await self._compiler.check(chosen)
         return filter_sentence(chosen, named_ports, instructions)
 
 

@@ -7,12 +7,13 @@ from datetime import datetime
 from apiserver.fields import FieldError, forbidden
 from apiserver.fields import invalid as invalid_value
 from apiserver.jsontypes import JsonObject, JsonValue, integer_at, object_at, text_at
-from apiserver.pcap.compiler import CompilerError, FilterCompiler
+from apiserver.pcap.child import CompilerError
+from apiserver.pcap.compiler import CompilerBusyError, FilterCompiler
 from apiserver.pcap.expressions import FilterError
 from apiserver.registry import columns
 from apiserver.registry.large import LargeWork
 from apiserver.resource import types
-from apiserver.resource.filters import CAPTURE_ALL, PacketFilter, packet_filter
+from apiserver.resource.filters import CAPTURE_ALL, PacketFilter, packet_filter, stand_ins
 from apiserver.resource.schema.kind import kind_schema
 from apiserver.resource.spec.advice import spec_warnings
 from apiserver.resource.spec.findings import in_order, is_about, new_errors
@@ -24,11 +25,11 @@ from apiserver.resource.spec.validation import (
 )
 from apiserver.resource.status.conditions import reopened
 from apiserver.resource.times import parse_time
-from apiserver.resource.types import Filter, NamedPort, Spec
+from apiserver.resource.types import Filter, Spec
 from apiserver.wire.body import cannot_be_handled
 from apiserver.wire.metaschema import OBJECT_META
 from apiserver.wire.resources import Resource, Subresource
-from apiserver.wire.status import internal
+from apiserver.wire.status import internal, too_many_requests
 from apiserver.wire.structure import structural_errors
 from apiserver.wire.table import Column
 
@@ -45,9 +46,6 @@ PACKET_CAPTURES = Resource(
         Subresource("status", ("get", "patch", "update")),
     ),
 )
-
-# A filter that takes libpcap longer than this to compile is refused: an answer comes within a second.
-COMPILE_SECONDS = 0.7
 
 # What the program of a filter is made of.
 _COMPILED = ("filters", "snapLength", "headersOnly")
@@ -162,13 +160,15 @@ class PacketCaptureStrategy:
     async def _filter_error(self, spec: Spec, at: Sequence[int]) -> FieldError | None:
         """Compile the rules of a spec that are `at` these places; return what is wrong first."""
         rules = tuple(spec.filters[i] for i in at)
-        compiled = packet_filter(replace(spec, filters=rules), _placeholders(rules))
+        compiled = packet_filter(replace(spec, filters=rules), stand_ins(rules))
         if compiled == CAPTURE_ALL:
             return None
         try:
-            await self._compiler.check(compiled, deadline_seconds=COMPILE_SECONDS)
+            await self._compiler.check(compiled)
         except FilterError as error:
             return _field_error(error, compiled, at)
+        except CompilerBusyError as error:
+            raise too_many_requests(str(error), retry_after_seconds=1) from error
         except CompilerError as error:
             raise internal(str(error)) from error
         return None
@@ -206,14 +206,3 @@ def _field_error(error: FilterError, compiled: PacketFilter, at: Sequence[int]) 
     if alternative.expression:
         return invalid_value(f"{field}.expression", alternative.expression, error.message)
     return forbidden(field, error.message)
-
-
-def _placeholders(filters: Sequence[Filter]) -> dict[tuple[str, int | None], tuple[int]]:
-    """Give every named port a number of its own: what an endpoint calls by a name is known later."""
-    names = [
-        (port.name, rule.protocol)
-        for rule in filters
-        for port in rule.ports
-        if isinstance(port, NamedPort)
-    ]
-    return {name: (number,) for number, name in enumerate(names, start=1)}

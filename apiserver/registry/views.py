@@ -1,6 +1,6 @@
 """Parts of an object that a client may ask for by `?view=`, a parameter of ours (DESIGN 9.5)."""
 
-from apiserver.agentapi import VIEW_SPEC
+from apiserver.agentapi.names import VIEW_SPEC
 from apiserver.jsontypes import JsonObject, object_at
 from apiserver.wire import status
 from apiserver.wire.query import Query, first

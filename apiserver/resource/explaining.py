@@ -11,7 +11,6 @@ from typing import Final
 from apiserver.fields import quoted
 from apiserver.resource.filters import CAPTURE_ALL, NamedPorts, PacketFilter
 from apiserver.resource.surroundings import SelectedPod
-from apiserver.resource.types import Filter, NamedPort, PortRange
 
 UNKNOWN_PODS: Final = "which pods it selects is not known here now"
 NO_PODS: Final = "selects no pods now: those that match later are captured as they come"
@@ -26,9 +25,7 @@ _FILTER_CHARACTERS: Final = 800
 _NAMES_TOGETHER: Final = 20
 
 _UNPRINTABLE: Final = re.compile(r"[\x00-\x20\x7f-\x9f\ud800-\udfff]+")
-_NUMBER: Final = re.compile(r"\d+", re.ASCII)
 _PORT: Final = re.compile(r"\bport (\d+)", re.ASCII)
-_LAST_PORT: Final = 65535
 
 
 def pods_by_name(
@@ -76,25 +73,6 @@ def filter_sentence(
     text = _cut(_with_names(_one_line(str(chosen)), named_ports), _FILTER_CHARACTERS)
     size = f" ({_many(instructions, 'instruction')})" if instructions is not None else ""
     return f"filter: {text}{size}{_about_names(named_ports)}"
-
-
-def stand_ins(filters: Sequence[Filter]) -> NamedPorts:
-    """Return a number for each named port that stands for nothing else in the filters.
-
-    What an endpoint calls by the name is known there only. At most 128 ports are in filters, hence
-    there are numbers enough.
-    """
-    taken = {int(each) for rule in filters for each in _NUMBER.findall(rule.expression)}
-    names: dict[tuple[str, int | None], None] = {}
-    for rule in filters:
-        for port in rule.ports:
-            match port:
-                case NamedPort(name):
-                    names[name, rule.protocol] = None
-                case PortRange(first, last):
-                    taken |= {first, last}
-    free = (number for number in range(_LAST_PORT, 0, -1) if number not in taken)
-    return {name: (number,) for name, number in zip(names, free, strict=False)}
 
 
 def _with_names(text: str, named_ports: NamedPorts) -> str:

@@ -9,8 +9,6 @@ import re
 from ipaddress import AddressValueError, IPv6Address
 from typing import Final
 
-MAX_EXPRESSION_BYTES: Final = 16 * 1024
-
 # What is looked at; of what (the second line: Ethernet's other names); constants for brackets.
 _GRAMMAR: Final = """
     src dst host net mask port portrange proto less greater len length byte broadcast multicast

@@ -5,6 +5,7 @@ a packet passes if it meets one. Only numbers get into a text: libpcap would loo
 machine it runs on.
 """
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from ipaddress import IPv4Network
@@ -22,15 +23,15 @@ from apiserver.resource.types import (
     TCPFlags,
 )
 
-MAX_RULES: Final = 128
-MAX_PORT_TERMS: Final = 128
-MAX_NETS: Final = 128
-
 # The ports that one endpoint gives a name to, by protocol; under None, those of any protocol.
 NamedPorts: TypeAlias = Mapping[tuple[str, int | None], Collection[int]]
 
 # The protocols that have ports; none is any of them.
 _QUALIFIERS: Final = {None: "", TCP: "tcp ", UDP: "udp ", SCTP: "sctp "}
+
+# Of longer ones the pieces, which are taken for nothing.
+_NUMBER: Final = re.compile(r"0[xX]0*(?P<hex>[0-9a-fA-F]{1,4})|(?P<decimal>[0-9]{1,5})")
+_LAST_PORT: Final = 65535
 
 # Of the terms of one clause, as many are compiled in one piece.
 _CHUNK_TERMS: Final = 16
@@ -46,7 +47,8 @@ class NoMatchError(Exception):
 class Alternative:
     """A rule with the names of its ports resolved (see `Filter`); `rule` is its index in the spec.
 
-    Two rules that say the same are equal.
+    Two rules that say the same are equal. `has_named_ports` is said of rules with an expression only:
+    whether any packet meets both depends on the numbers that the names have.
     """
 
     protocol: int | None = None
@@ -57,12 +59,8 @@ class Alternative:
     tcp_flags: tuple[TCPFlags, ...] = ()
     icmp_type: int | None = None
     expression: str = ""
+    has_named_ports: bool = False
     rule: int = field(default=0, compare=False)
-
-    @property
-    def is_verbatim(self) -> bool:
-        """Whether libpcap compiles it for the handle, so that tags matter."""
-        return bool(self.expression)
 
     @property
     def is_everything(self) -> bool:
@@ -137,14 +135,13 @@ def packet_filter(spec: Spec, named_ports: NamedPorts) -> PacketFilter:
 
 def _alternatives(rules: Iterable[Filter], named_ports: NamedPorts) -> Iterator[Alternative]:
     for number, rule in enumerate(rules):
-        # Only TCP has flags.
-        protocol = TCP if rule.tcp_flags and rule.protocol is None else rule.protocol
         # Once each: a rule may say a name many times, and a pod may give it to many ports.
-        ports = tuple(dict.fromkeys(_resolved(rule.ports, protocol, named_ports)))
-        if not _can_be_met(rule, protocol, ports):
+        ports = tuple(dict.fromkeys(_resolved(rule, named_ports)))
+        if not _can_be_met(rule, ports):
             continue
+        names = any(isinstance(port, NamedPort) for port in rule.ports)
         yield Alternative(
-            protocol=protocol,
+            protocol=rule.protocol,
             ports=ports,
             src_nets=rule.src_nets,
             dst_nets=rule.dst_nets,
@@ -152,25 +149,45 @@ def _alternatives(rules: Iterable[Filter], named_ports: NamedPorts) -> Iterator[
             tcp_flags=rule.tcp_flags,
             icmp_type=rule.icmp_type,
             expression=rule.expression,
+            has_named_ports=bool(rule.expression) and names,
             rule=number,
         )
 
 
-def _can_be_met(rule: Filter, protocol: int | None, ports: Sequence[PortRange]) -> bool:
+def stand_ins(filters: Sequence[Filter]) -> NamedPorts:
+    """Return a number for each named port that stands for nothing else in the filters.
+
+    What an endpoint calls by the name is known there only. At most 128 ports are in filters, hence
+    there are numbers enough. What an expression computes, or says in octal, is not seen: a number that
+    it means as well may be taken.
+    """
+    said = (each for rule in filters for each in _NUMBER.finditer(rule.expression))
+    taken = {int(each["hex"], 16) if each["hex"] else int(each["decimal"]) for each in said}
+    names: dict[tuple[str, int | None], None] = {}
+    for rule in filters:
+        for port in rule.ports:
+            match port:
+                case NamedPort(name):
+                    names[name, rule.protocol] = None
+                case PortRange(first, last):
+                    taken |= {first, last}
+    free = (number for number in range(_LAST_PORT, 0, -1) if number not in taken)
+    return {name: (number,) for name, number in zip(names, free, strict=False)}
+
+
+def _can_be_met(rule: Filter, ports: Sequence[PortRange]) -> bool:
     """Tell whether what a rule asks for is there at all; if not, it must not ask for less instead."""
-    if rule.ports and not (ports and protocol in _QUALIFIERS):
+    if rule.ports and not (ports and rule.protocol in _QUALIFIERS):
         return False
-    if rule.tcp_flags and protocol != TCP:
+    if rule.tcp_flags and rule.protocol != TCP:
         return False
-    return rule.icmp_type is None or protocol in {ICMP, ICMPV6}
+    return rule.icmp_type is None or rule.protocol in {ICMP, ICMPV6}
 
 
-def _resolved(
-    ports: Iterable[PortRange | NamedPort], protocol: int | None, named_ports: NamedPorts
-) -> Iterator[PortRange]:
-    for port in ports:
+def _resolved(rule: Filter, named_ports: NamedPorts) -> Iterator[PortRange]:
+    for port in rule.ports:
         if isinstance(port, NamedPort):
-            numbers = named_ports.get((port.name, protocol), ())
+            numbers = named_ports.get((port.name, rule.protocol), ())
             yield from (PortRange(number, number) for number in sorted(numbers))
         else:
             yield port
@@ -179,7 +196,7 @@ def _resolved(
 def _clauses(rule: Alternative) -> list[list[str]]:
     """Return what must be true, each as terms of which one must be."""
     clauses = [
-        [f"({rule.expression})"] if rule.is_verbatim else [],
+        [f"({rule.expression})"] if rule.expression else [],
         [_port_term(_QUALIFIERS[rule.protocol], ports) for ports in rule.ports],
         [_net_term("src", net) for net in rule.src_nets],
         [_net_term("dst", net) for net in rule.dst_nets],

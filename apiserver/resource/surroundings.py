@@ -34,11 +34,15 @@ class NodeView:
     """What is known of a node: since when it was not heard of, and since when it has been gone.
 
     `silent_since` is None while its agent has been heard of within the last minute; `gone_since` is
-    None while the Node object exists, and where nobody knows about nodes.
+    None while the Node object exists, and where nobody knows about nodes. `is_present` if it is known
+    to exist, and `is_heard` if its agent has ever spoken to this server: of one that has just begun
+    neither may be so, and nothing follows from that.
     """
 
     silent_since: datetime | None = None
     gone_since: datetime | None = None
+    is_present: bool = False
+    is_heard: bool = False
 
 
 class Silence(Protocol):
@@ -47,14 +51,25 @@ class Silence(Protocol):
     def silent_since(self, node: str) -> datetime | None:
         """Return when a node was last heard of, None if that is less than a minute ago."""
 
+    def is_heard(self, node: str) -> bool:
+        """Tell whether a node has spoken to this server."""
+
 
 class Surroundings(Protocol):
     """What is known of the cluster, as of now."""
 
-    def pods_selected(self, namespace: str, selector: Selector) -> tuple[SelectedPod, ...] | None:
+    @property
+    def knows_pods(self) -> bool:
+        """Whether pods are known here, or are going to be; else only agents speak of them."""
+
+    async def pods_selected(
+        self, namespace: str, selector: Selector
+    ) -> tuple[SelectedPod, ...] | None:
         """Return the pods that can be selected and are; None where that is not known (yet)."""
 
-    def host_network_pods(self, namespace: str, selector: Selector) -> tuple[SelectedPod, ...]:
+    async def host_network_pods(
+        self, namespace: str, selector: Selector
+    ) -> tuple[SelectedPod, ...]:
         """Return the pods that would match, but whose traffic is their node's."""
 
     def node(self, name: str) -> NodeView:

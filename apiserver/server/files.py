@@ -4,7 +4,7 @@ import logging
 
 from aiohttp import web
 
-from apiserver.agentapi import CAPTURE_MEDIA_TYPE
+from apiserver.agentapi.files import CAPTURE_MEDIA_TYPE
 from apiserver.agents.client import AgentClient, CaptureFiles
 from apiserver.agents.fanout import Listing, list_everywhere
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 import orjson
 from aiohttp import web
 
-from apiserver.agentapi import CAPTURE_MEDIA_TYPE
+from apiserver.agentapi.files import CAPTURE_MEDIA_TYPE
 from apiserver.jsontypes import JsonObject
 from apiserver.registry.strategy import Strategy
 from apiserver.resource.schema.files import FILE_LIST

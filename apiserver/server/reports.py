@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from apiserver.agentapi import REPORT_KIND, REPORT_PLURAL, NodeReport
+from apiserver.agentapi.reports import REPORT_KIND, REPORT_PLURAL, NodeReport
 from apiserver.auth.access import PodNodes, node_of
 from apiserver.jsontypes import object_at
 from apiserver.registry.statuses.reports import ReportMerger, report_answer

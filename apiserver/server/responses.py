@@ -9,7 +9,7 @@ import orjson
 import yaml
 from aiohttp import web
 
-from apiserver.agentapi import STORE_IDENTITY_ANNOTATION
+from apiserver.agentapi.names import STORE_IDENTITY_ANNOTATION
 from apiserver.jsontypes import JsonObject
 from apiserver.registry.reading import Page
 from apiserver.registry.verbs import Registry

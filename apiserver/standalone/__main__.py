@@ -14,7 +14,7 @@ import sys
 from asyncio.subprocess import Process
 from pathlib import Path
 
-from apiserver import agentapi
+from apiserver.agentapi.names import node_user
 from apiserver.serving.clock import utc_now
 from apiserver.serving.lifecycle import until_signalled
 from apiserver.serving.logs import log_to_stderr
@@ -46,7 +46,7 @@ def parse_arguments(arguments: list[str]) -> argparse.Namespace:
 
 
 def _node_name(text: str) -> str:
-    longest = MAX_COMMON_NAME - len(agentapi.node_user(""))
+    longest = MAX_COMMON_NAME - len(node_user(""))
     if not 0 < len(text) <= longest:
         raise argparse.ArgumentTypeError(f"must have 1 to {longest} characters: {text!r}")
     return text

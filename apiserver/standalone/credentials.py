@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from apiserver import agentapi
+from apiserver.agentapi.names import NODES_GROUP, SERVER_COMMON_NAME, agent_dns_name, node_user
 from apiserver.jsontypes import JsonObject
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.serving.tls import PemPair, TLSFiles
@@ -40,11 +40,11 @@ def _identities(layout: Layout, node: str) -> dict[TLSFiles, Identity]:
             dns_names=("localhost",),
             addresses=("127.0.0.1", "::1"),
         ),
-        layout.server_as_client: Identity(agentapi.SERVER_COMMON_NAME),
+        layout.server_as_client: Identity(SERVER_COMMON_NAME),
         layout.agent: Identity(
-            agentapi.node_user(node),
-            organizations=(agentapi.NODES_GROUP,),
-            dns_names=(agentapi.agent_dns_name(node),),
+            node_user(node),
+            organizations=(NODES_GROUP,),
+            dns_names=(agent_dns_name(node),),
         ),
         layout.admin: Identity("admin", organizations=("system:masters",)),
     }

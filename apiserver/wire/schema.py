@@ -65,8 +65,10 @@ class _Walk:
             return int(value) if kind == "integer" and isinstance(value, float) else value
         expected = "integer,string" if _is_int_or_string(schema) else str(kind)
         actual = _type_of(value)
-        why = f'{path} in body must be of type {expected}: "{actual}"'
-        self._note_error(path, actual, why)
+        why = f'must be of type {expected}: "{actual}"'
+        if kind == "integer" and _is_whole(value):
+            why = f"must be from {-_INT64_BOUND} to {_INT64_BOUND - 1}"
+        self._note_error(path, actual, f"{path} in body {why}")
         return None
 
     def object(self, document: JsonObject, schema: JsonObject, path: str) -> JsonObject:
@@ -157,6 +159,10 @@ def _is_scalar(value: JsonValue, schema: JsonObject) -> bool:
             return actual == scalar
         case _:
             return False
+
+
+def _is_whole(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value % 1 == 0
 
 
 def _is_int64(value: float) -> bool:

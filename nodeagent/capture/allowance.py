@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from typing import Final
 
-from apiserver.agentapi import StopReason
+from apiserver.agentapi.reports import StopReason
 from nodeagent.libpcap.errors import CaptureError
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Final
 
-from apiserver.agentapi import CaptureReport, EndpointReport, StopReason
+from apiserver.agentapi.reports import CaptureReport, EndpointReport, StopReason
 from apiserver.resource.types import PacketCapture, State
 from nodeagent.capture.counters import Tally
 from nodeagent.capture.plan import RingKey

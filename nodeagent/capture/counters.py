@@ -36,10 +36,12 @@ class Tally:
 class Counters:
     """A ring at one moment: its file, how much of that is readable, and both tallies.
 
-    `file` counts since the file began, `total` since the ring did.
+    `file` counts since the file began, `total` since the ring did. `is_judging` if the kernel has no
+    room for the filter, and packets are judged by the agent.
     """
 
     path: Path
     readable_bytes: int
     file: Tally
     total: Tally
+    is_judging: bool = False

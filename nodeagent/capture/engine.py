@@ -16,6 +16,7 @@ from typing import Protocol, TypeVar
 
 from apiserver.resource.filters import PacketFilter
 from nodeagent.capture.allowance import UNLIMITED, Allowance
+from nodeagent.capture.compiled import CompiledFilters
 from nodeagent.capture.counters import Counters
 from nodeagent.capture.events import Counted, Event, FirstPacket
 from nodeagent.capture.ring import Ring, open_ring
@@ -23,7 +24,7 @@ from nodeagent.capture.thread import CaptureThread
 from nodeagent.discovery.endpoints import BY_NAME, Tap
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.handle import LiveHandle
-from nodeagent.libpcap.program import Filter
+from nodeagent.libpcap.program import Program
 
 # Closing a handle waits for the kernel, not for a processor.
 _WORKERS = 8
@@ -85,6 +86,7 @@ class Engine:
         self._loop = asyncio.get_running_loop()
         self._members: dict[Hashable, _Member] = {}
         self._workers = ThreadPoolExecutor(_WORKERS, thread_name_prefix="capture-worker")
+        self._compiled = CompiledFilters()
         self._untold: set[Ring] = set()  # whose `Counted` waits for the loop
         self._thread = CaptureThread(self._hear)
 
@@ -117,7 +119,7 @@ class Engine:
                     key,
                     interface=interface,
                     tap=tap,
-                    packet_filter=packet_filter,
+                    compiled=partial(self._compiled.of, packet_filter=packet_filter),
                     path=path,
                     allowance=allowance,
                 )
@@ -141,7 +143,7 @@ class Engine:
         member = self._members[key]
         async with member.lock:
             ring = member.opened()
-            preparing = partial(_prepare, ring.handle, packet_filter, path)
+            preparing = partial(_prepare, self._compiled, ring.handle, packet_filter, path)
             next_filter, file = await _claim(
                 self._workers.submit(preparing), lambda prepared: prepared[1].discard()
             )
@@ -237,6 +239,6 @@ def _abandon(abandon: Callable[[_Result], object], work: Future[_Result]) -> Non
 
 
 def _prepare(
-    handle: LiveHandle, packet_filter: PacketFilter, path: Path
-) -> tuple[Filter, DumpFile]:
-    return handle.compile_filter(packet_filter), handle.create_file(path)
+    compiled: CompiledFilters, handle: LiveHandle, packet_filter: PacketFilter, path: Path
+) -> tuple[Program, DumpFile]:
+    return compiled.of(handle, packet_filter), handle.create_file(path)

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Final, TypeAlias
 
-from apiserver.agentapi import StopReason
+from apiserver.agentapi.reports import StopReason
 from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
+from apiserver.resource.schedule import Phase, Schedule
 from apiserver.resource.types import NO_LIMITS, CaptureUID, Limits, PacketCapture
 from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.selection import Selections
@@ -47,25 +48,25 @@ NO_PROGRESS: Final = Progress()
 ProgressOf: TypeAlias = Callable[[RingKey], Progress]
 
 
-class Phase(Enum):
+class Activity(Enum):
     """What a selected endpoint should be doing now."""
 
-    SCHEDULED = "before its start"
-    RUNNING = "between its start and its end"
-    ENDED = "after its end"
+    SCHEDULED = "waits for the start"
+    RUNNING = "is captured"
+    ENDED = "is over, by the end or a limit, or has nothing to capture"
     BLOCKED = "would run, but cannot"
 
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """One selected endpoint: its phase, and where it runs the filter and the tap.
+    """One selected endpoint: its activity, and where it runs the filter and the tap.
 
     That tap is one link for certain, never a name alone. `limits` are those of the endpoint over all
     its rings. `reason` says why it has ended, `message` why it is blocked.
     """
 
     endpoint: Endpoint
-    phase: Phase
+    activity: Activity
     filter: PacketFilter = CAPTURE_ALL
     tap: Tap = BY_NAME
     limits: Limits = NO_LIMITS
@@ -97,7 +98,7 @@ def make_plan(
 ) -> Plan:
     """Compute what this node should capture; `links` are the interfaces that exist, with their index.
 
-    At most `max_endpoints` of a capture run, 0 for any number: those that do already come first.
+    At most `max_endpoints` of a capture run, 0 for any number: those that do already, or did, come first.
     """
     rings: dict[RingKey, Planned] = {}
     selections.keep(captures)
@@ -126,7 +127,7 @@ def _moments(capture: PacketCapture) -> list[datetime]:
 def _end_of_running(planned: Planned, progress: Progress, now: datetime) -> datetime | None:
     """Return when a running endpoint will have run for as long as it may."""
     duration = planned.limits.duration
-    if planned.phase is not Phase.RUNNING or duration is None or not progress.is_running:
+    if planned.activity is not Activity.RUNNING or duration is None or not progress.is_running:
         return None
     left = duration.total_seconds() - progress.seconds
     # Rounded up: a moment too early would find it not yet over.
@@ -136,13 +137,23 @@ def _end_of_running(planned: Planned, progress: Progress, now: datetime) -> date
 def _bounded(
     planned: Mapping[RingKey, Planned], progress: ProgressOf, most: int
 ) -> Mapping[RingKey, Planned]:
-    running = [key for key, each in planned.items() if each.phase is Phase.RUNNING]
-    beyond = sorted(running, key=lambda key: (not progress(key).is_running, key))[most:]
+    running = [key for key, each in planned.items() if each.activity is Activity.RUNNING]
+    beyond = sorted(running, key=lambda key: (_turn(progress(key)), key))[most:]
     message = f"this node captures no more than {most} endpoints of one capture"
     return {
         **planned,
-        **{key: Planned(planned[key].endpoint, Phase.BLOCKED, message=message) for key in beyond},
+        **{
+            key: Planned(planned[key].endpoint, Activity.BLOCKED, message=message)
+            for key in beyond
+        },
     }
+
+
+def _turn(progress: Progress) -> int:
+    """Return a number by which who runs comes first, then who did before the agent began anew."""
+    if progress.is_running:
+        return 0
+    return 1 if progress.seconds or progress.packets else 2
 
 
 def _planned(
@@ -154,28 +165,26 @@ def _planned(
     now: datetime,
     progress: Progress,
 ) -> Planned:
-    reason = _why_over(capture, progress, now)
-    if reason is not None:
-        return Planned(endpoint, Phase.ENDED, reason=reason)
-    if capture.spec.start_time is not None and capture.spec.start_time > now:
-        return Planned(endpoint, Phase.SCHEDULED)
+    phase = Schedule(capture.spec.start_time, capture.spec.end_time).phase_at(now)
+    if phase is Phase.ENDED:
+        return Planned(endpoint, Activity.ENDED, reason=StopReason.END_TIME)
+    reached = _limit_reached(capture.spec.limits, progress)
+    if reached is not None:
+        return Planned(endpoint, Activity.ENDED, reason=reached)
+    if phase is Phase.SCHEDULED:
+        return Planned(endpoint, Activity.SCHEDULED)
     if packets is None:
         message = "the filters name only ports that this pod does not have"
-        return Planned(endpoint, Phase.ENDED, reason=StopReason.NO_MATCH, message=message)
-    if endpoint.problem:
-        return Planned(endpoint, Phase.BLOCKED, message=endpoint.problem)
-    tap = _find_tap(endpoint, links)
+        return Planned(endpoint, Activity.ENDED, reason=StopReason.NO_MATCH, message=message)
+    tap = None if endpoint.problem else _find_tap(endpoint, links)
     if tap is None:
-        return Planned(endpoint, Phase.BLOCKED, message=_why_not(endpoint, links))
-    return Planned(endpoint, Phase.RUNNING, filter=packets, tap=tap, limits=capture.spec.limits)
+        message = endpoint.problem or _why_not(endpoint, links)
+        return Planned(endpoint, Activity.BLOCKED, message=message)
+    return Planned(endpoint, Activity.RUNNING, filter=packets, tap=tap, limits=capture.spec.limits)
 
 
-def _why_over(capture: PacketCapture, progress: Progress, now: datetime) -> StopReason | None:
-    """Return why an endpoint is to be captured no more; an end in the past always ends."""
-    spec = capture.spec
-    if spec.end_time is not None and spec.end_time <= now:
-        return StopReason.END_TIME
-    limits = spec.limits
+def _limit_reached(limits: Limits, progress: Progress) -> StopReason | None:
+    """Return the limit that an endpoint has reached."""
     reached = Allowance(limits.packets, limits.bytes).spent_by(progress.packets, progress.bytes)
     if reached is not None:
         return reached

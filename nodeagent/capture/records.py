@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from apiserver.agentapi import EndpointReport, StopReason
+from apiserver.agentapi.reports import EndpointReport, StopReason
 from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
 from apiserver.resource.types import Limits, State
 from nodeagent.capture.allowance import UNLIMITED, Allowance
@@ -36,7 +36,8 @@ class EndpointRecord:
     """One interface of one pod: what earlier rings counted, what the present one does.
 
     `run` is that of the running ring, None if there is none; `tap` is that of the running one or the
-    last that was tried. `is_waiting` while a failure waits to be tried again.
+    last that was tried. `is_waiting` while a failure waits to be tried again. `hopeless` is the filter
+    that turned out to let nothing pass here.
     """
 
     key: RingKey
@@ -51,6 +52,7 @@ class EndpointRecord:
     message: str = ""
     failures: int = 0
     is_waiting: bool = False
+    hopeless: PacketFilter | None = None
 
     @property
     def running(self) -> bool:

@@ -4,29 +4,25 @@ A *turn* is a point in the stream of packets: what was accepted before it goes t
 what comes later to the next one, or nowhere. How much was accepted and not yet read is known
 exactly (see `libpcap.handle`), so a turn is a number of packets to come, and not a time.
 
-The kernel replaces a filter between two packets but does not say which. What is accepted while it
-does (a packet or two, on a busy link) was let in by one of the two filters: each of those goes
-to the new file if it passes the new filter, and to the old one if not.
-
 A ring with an allowance takes no packet beyond it: it is *spent* then, for good, and whoever reads
 it ends it. What comes after its last packet is neither captured nor counted as dropped.
 """
 
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from apiserver.resource.filters import PacketFilter
 from nodeagent.capture.allowance import UNLIMITED, Allowance, DropLedger, SpentError
 from nodeagent.capture.counters import Counters, Tally
 from nodeagent.capture.linknotices import LinkNotices
+from nodeagent.capture.sieve import Following, Sieve, Taken
 from nodeagent.capture.taps import open_tap
 from nodeagent.discovery.endpoints import Tap
 from nodeagent.libpcap.dump import RECORD_HEADER_BYTES, DumpFile
 from nodeagent.libpcap.errors import CaptureError, FileError
 from nodeagent.libpcap.handle import LiveHandle, Stats
-from nodeagent.libpcap.program import REJECT_ALL, SNAP_BYTES, Filter
+from nodeagent.libpcap.program import SNAP_BYTES, Program
 
 # What one ring may take of the thread before the others have their share.
 MAX_BATCH_PACKETS = 4096
@@ -42,7 +38,7 @@ class _Turn:
     unsure: int = 0
     ahead: int = 0
     ahead_bytes: int = 0
-    next_filter: Filter | None = None
+    following: Following | None = None
     next_file: DumpFile | None = None
 
 
@@ -52,25 +48,27 @@ class Ring:
     def __init__(
         self,
         key: Hashable,
-        handle: LiveHandle,
+        sieve: Sieve,
         file: DumpFile,
         links: LinkNotices | None = None,
         allowance: Allowance = UNLIMITED,
     ) -> None:
         self.key = key
-        self.handle = handle
+        self.handle = sieve.handle
         self.links = links  # of the handle's namespace, where that is not the node's
         self.error: CaptureError | None = None  # why it ended by itself
         self.stopping = False  # nothing comes after the turn that was set
         self.is_spent = False
+        self.counters: Counters
         self._allowance = allowance
         self._drops = DropLedger()
         self._taken = 0  # packets that were read
         self._file = file
+        self._sieve = sieve
         self._turn: _Turn | None = None
         self._write_error: FileError | None = None
         self._before_file = Tally()
-        self.counters = Counters(file.path, file.readable_bytes, Tally(), Tally())
+        self._publish(Tally())
 
     @property
     def still_to_come(self) -> int:
@@ -111,7 +109,7 @@ class Ring:
 
     def refuse_more(self) -> None:
         """Let nothing more into the ring."""
-        self.handle.attach(REJECT_ALL)
+        self.handle.refuse_more()
 
     def begin_stop(self) -> None:
         """Set the turn after which nothing comes."""
@@ -119,12 +117,12 @@ class Ring:
         self.refuse_more()
         self._turn = _Turn(self.handle.waiting())
 
-    def begin_swap(self, next_filter: Filter, next_file: DumpFile) -> None:
+    def begin_swap(self, next_filter: Program, next_file: DumpFile) -> None:
         """Set the turn after which packets pass `next_filter` and go to `next_file`.
 
         Raises:
             CaptureError: the ring has ended (SpentError: by its allowance), or the kernel refuses
-                the filter. The file is discarded, and nothing else has changed.
+                the filter for what it is. The file is discarded, and nothing else has changed.
         """
         with ExitStack() as undo:
             undo.callback(next_file.discard)
@@ -133,10 +131,10 @@ class Ring:
             if self.error is not None:
                 raise self.error
             owed = self.handle.waiting()
-            self.handle.attach(next_filter.live)
+            following = self._sieve.exchange(next_filter)
             unsure = self.handle.waiting() - owed
             undo.pop_all()
-        self._turn = _Turn(owed, unsure, next_filter=next_filter, next_file=next_file)
+        self._turn = _Turn(owed, unsure, following=following, next_file=next_file)
 
     def turn(self) -> Counters:
         """Close the present file and go on to the next, if there is one.
@@ -150,11 +148,12 @@ class Ring:
                 self._publish(replace(self.counters.total, dropped_ring=dropped))
         final, turn, self._turn = self.counters, self._turn, None
         self._file.close()
-        if turn is not None and turn.next_file is not None:
+        if turn is not None and turn.following is not None and turn.next_file is not None:
             self._file = turn.next_file
+            self._sieve.go_on(turn.following)
             self._before_file = final.total
             self._publish(final.total)
-            self._settle(turn.ahead)
+            self._settle(Taken(turn.ahead, turn.ahead))
         return final
 
     def cancel_swap(self) -> None:
@@ -187,40 +186,35 @@ class Ring:
             self.links.close()
 
     def _move(self, most: int) -> int:
-        """Move at most so many packets to the file, and none beyond the allowance; return how many."""
+        """Read at most so many packets, and keep none beyond the allowance; return how many were read."""
         if self._allowance == UNLIMITED:
-            count = self.handle.dispatch(self._file, most)
-            self._settle(count)
-            return count
+            taken = self._sieve.take(self._file, most)
+            self._settle(taken)
+            return taken.read
         total = self.counters.total
         left = self._allowance.less(total.packets, total.bytes)
         accepted = _accepted(self.handle.stats())
-        fitting = left.batch(most, largest_bytes=_LARGEST_BYTES)
-        count = self.handle.dispatch(self._file, fitting)
-        self._settle(count, accepted)
-        return count
+        taken = self._sieve.take(self._file, left.batch(most, largest_bytes=_LARGEST_BYTES))
+        self._settle(taken, accepted)
+        return taken.read
 
     def _sort(self, turn: _Turn) -> None:
-        packet = self.handle.next_packet()
-        if packet is None:
-            return
-        turn.unsure -= 1
-        assert turn.next_filter is not None
+        assert turn.following is not None
         assert turn.next_file is not None
-        if turn.next_filter.claims(packet):
-            turn.next_file.write(packet)
-            turn.ahead += 1
-            turn.ahead_bytes += packet.header.caplen
+        taken = self._sieve.sort_one(turn.following, old=self._file, new=turn.next_file)
+        turn.unsure -= taken.read
+        turn.ahead += taken.ahead
+        turn.ahead_bytes += taken.ahead_bytes
+        if taken.ahead:
             self._note_spent()
         else:
-            self._file.write(packet)
-            self._settle(1)
+            self._settle(taken)
 
-    def _settle(self, count: int, accepted: int | None = None) -> None:
+    def _settle(self, taken: Taken, accepted: int | None = None) -> None:
         """Count a batch; `accepted` is how many packets there were before it was read."""
-        if not count:
+        if not taken.read:
             return
-        self._taken += count
+        self._taken += taken.read
         dropped = self._dropped(self.handle.stats(), accepted)
         total = replace(self.counters.total, dropped_ring=dropped)
         was_failing = self._file.failing
@@ -229,11 +223,11 @@ class Ring:
         except FileError as error:
             if not was_failing:
                 self._write_error = error
-            self._publish(replace(total, dropped_writer=total.dropped_writer + count))
+            self._publish(replace(total, dropped_writer=total.dropped_writer + taken.kept))
         else:
-            stored = grown - count * RECORD_HEADER_BYTES
+            stored = grown - taken.kept * RECORD_HEADER_BYTES
             self._publish(
-                replace(total, packets=total.packets + count, bytes=total.bytes + stored)
+                replace(total, packets=total.packets + taken.kept, bytes=total.bytes + stored)
             )
         self._note_spent()
 
@@ -254,7 +248,13 @@ class Ring:
 
     def _publish(self, total: Tally) -> None:
         file = self._file
-        self.counters = Counters(file.path, file.readable_bytes, total - self._before_file, total)
+        self.counters = Counters(
+            file.path,
+            file.readable_bytes,
+            total - self._before_file,
+            total,
+            is_judging=self._sieve.is_judging,
+        )
 
 
 def _accepted(stats: Stats) -> int:
@@ -266,15 +266,15 @@ def open_ring(
     *,
     interface: str,
     tap: Tap,
-    packet_filter: PacketFilter,
+    compiled: Callable[[LiveHandle], Program],
     path: Path,
     allowance: Allowance = UNLIMITED,
 ) -> Ring:
     """Open handle and file and let packets in; takes milliseconds, a second for the longest filters.
 
     Raises:
-        CaptureError: the interface cannot be opened, is not the one of `tap`, or the filter does
-            not compile.
+        CaptureError: the interface cannot be opened, is not the one of `tap`, or `compiled` raises it:
+            the filter does not compile.
         FileError: the file cannot be made. In every case nothing is left open or behind.
     """
     with ExitStack() as undo:
@@ -282,9 +282,9 @@ def open_ring(
         undo.callback(handle.close)
         if links is not None:
             undo.callback(links.close)
-        program = handle.compile(packet_filter)
+        first = compiled(handle)
         file = handle.create_file(path)
         undo.callback(file.discard)
-        handle.listen(program)
+        sieve = Sieve(handle, first)
         undo.pop_all()
-    return Ring(key, handle, file, links, allowance)
+    return Ring(key, sieve, file, links, allowance)

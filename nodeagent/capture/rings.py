@@ -3,20 +3,27 @@
 import asyncio
 import logging
 from collections.abc import Callable, Collection
+from typing import Final
 
-from apiserver.agentapi import StopReason
+from apiserver.agentapi.reports import StopReason
 from nodeagent.capture.allowance import SpentError
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.engine import CaptureEngine
-from nodeagent.capture.plan import Phase, Planned, Progress, RingKey
+from nodeagent.capture.plan import Activity, Planned, Progress, RingKey
 from nodeagent.capture.records import EndpointRecord, Run
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.discovery.endpoints import is_same_link
 from nodeagent.files.directory import DirectoryError
-from nodeagent.libpcap.errors import CaptureError, FileError, FilterError
+from nodeagent.libpcap.errors import CaptureError, FileError, NothingPassesError
 
 log = logging.getLogger(__name__)
+
+_NO_MATCH: Final = "with the numbers that this pod's ports have, no packet passes the filters"
+_JUDGING: Final = (
+    "the filters take more memory than the kernel gives a socket on this node (net.core.optmem_max): "
+    "the agent looks at every packet, and droppedRing counts also what they may not have let pass"
+)
 
 
 class Rings:
@@ -56,21 +63,21 @@ class Rings:
             await self.stop(endpoint)
             if error is not None:
                 self._fail(endpoint, error)
-            elif plan.phase is Phase.RUNNING:
+            elif plan.activity is Activity.RUNNING:
                 # The plan is from before: the next one knows what was captured.
                 self._replan()
                 return
-        if plan.phase is Phase.RUNNING:
+        if plan.activity is Activity.RUNNING:
             await self._keep_running(record, endpoint, plan)
             return
         if endpoint.running:
             await self.stop(endpoint)
-        match plan.phase:
-            case Phase.SCHEDULED:
+        match plan.activity:
+            case Activity.SCHEDULED:
                 endpoint.schedule()
-            case Phase.ENDED:
+            case Activity.ENDED:
                 endpoint.finish(plan.reason or StopReason.END_TIME, plan.message)
-            case Phase.BLOCKED:
+            case Activity.BLOCKED:
                 endpoint.block(plan.message)
 
     async def settle_unwanted(
@@ -133,6 +140,9 @@ class Rings:
             await self.stop(endpoint)
         if endpoint.is_waiting and endpoint.tap == plan.tap:
             return
+        if endpoint.hopeless == plan.filter:
+            await self._give_up(endpoint)
+            return
         endpoint.tap = plan.tap
         try:
             if endpoint.run is None:
@@ -142,17 +152,14 @@ class Rings:
         except SpentError:
             await self.stop(endpoint)
             self._replan()
+        except NothingPassesError:
+            endpoint.hopeless = plan.filter
+            await self._give_up(endpoint)
         except (CaptureError, FileError, DirectoryError) as error:
-            was_running = endpoint.running
-            if was_running:
+            if endpoint.running:
                 await self.stop(endpoint)
             self._storage.distrust(record)
-            if was_running and isinstance(error, FilterError):
-                # While it is replaced, the old filter has its share of the socket's memory: a large
-                # one that does not fit beside it may fit alone.
-                self._replan()
-            else:
-                self._fail(endpoint, error)
+            self._fail(endpoint, error)
 
     async def _start(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:
         allowance = endpoint.allowance(plan.limits)
@@ -170,6 +177,7 @@ class Rings:
             allowance=allowance,
         )
         endpoint.begin(Run(plan.filter, allowance, since=self._stopwatch()))
+        endpoint.message = self._remark(endpoint.key)
         await self._storage.take_stock(record)
         if plan.limits.duration is not None:
             self._replan()
@@ -191,6 +199,7 @@ class Rings:
         if run.filter != changed.filter:
             await self._swap(record, endpoint, plan)
         endpoint.begin(changed)
+        endpoint.message = self._remark(endpoint.key)
 
     async def _swap(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:
         """Go on with another filter in a new file; the old one has its rotated name by then."""
@@ -199,6 +208,15 @@ class Rings:
         if not counters.file.packets:
             await self._storage.discard(old)
         await self._storage.take_stock(record)
+
+    async def _give_up(self, endpoint: EndpointRecord) -> None:
+        """End what no packet can come of, as where the filters name only ports that a pod does not have."""
+        if endpoint.running:
+            await self.stop(endpoint)
+        endpoint.finish(StopReason.NO_MATCH, _NO_MATCH)
+
+    def _remark(self, key: RingKey) -> str:
+        return _JUDGING if self._engine.counters(key).is_judging else ""
 
     def _fail(self, endpoint: EndpointRecord, error: Exception) -> None:
         """Say what is wrong with an endpoint, and try it again later."""

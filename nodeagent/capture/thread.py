@@ -32,7 +32,7 @@ from nodeagent.capture.ring import Ring
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.errors import CaptureError, InterfaceGoneError
 from nodeagent.libpcap.handle import BLOCK_TIMEOUT_MS
-from nodeagent.libpcap.program import Filter
+from nodeagent.libpcap.program import Program
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class CaptureThread:
         """Let nothing more into `ring`, read what is in it, close its file and forget it."""
         return self._commands.submit(partial(self._stop, ring))
 
-    def swap(self, ring: Ring, next_filter: Filter, file: DumpFile) -> Future[Counters]:
+    def swap(self, ring: Ring, next_filter: Program, file: DumpFile) -> Future[Counters]:
         """Change filter and file of `ring`; gives the final counters of the old file.
 
         The ring takes over `file`, and discards it if the swap fails (`Ring.begin_swap`).
@@ -154,7 +154,7 @@ class CaptureThread:
             done.set_result(ring.counters)
 
     def _swap(
-        self, ring: Ring, next_filter: Filter, file: DumpFile, done: Future[Counters]
+        self, ring: Ring, next_filter: Program, file: DumpFile, done: Future[Counters]
     ) -> None:
         if drain := self._drains.get(ring):
             again = partial(self._swap, ring, next_filter, file)

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeAlias, assert_never
 
-from apiserver.agentapi import STORE_IDENTITY_ANNOTATION, VIEW_SPEC
+from apiserver.agentapi.names import STORE_IDENTITY_ANNOTATION, VIEW_SPEC
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.resource.spec.codec import UndecodableError
 from apiserver.resource.types import GROUP_VERSION, PLURAL, CaptureUID, PacketCapture

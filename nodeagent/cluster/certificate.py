@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from apiserver.agentapi import AGENT_COMMON_NAME, agent_dns_name
+from apiserver.agentapi.names import AGENT_COMMON_NAME, agent_dns_name
 from apiserver.serving.tls import PemPair
 from apiserver.upstream.backoff import Jitter
 

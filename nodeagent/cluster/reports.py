@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 import orjson
 
-from apiserver.agentapi import (
+from apiserver.agentapi.reports import (
     REPORT_KIND,
     REPORT_PLURAL,
     CaptureReport,

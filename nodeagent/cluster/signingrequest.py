@@ -3,7 +3,7 @@
 import base64
 from typing import Final
 
-from apiserver.agentapi import AGENT_SIGNER
+from apiserver.agentapi.names import AGENT_SIGNER
 from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
 
 REQUESTS_PATH: Final = "/apis/certificates.k8s.io/v1/certificatesigningrequests"

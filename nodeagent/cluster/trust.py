@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from typing import assert_never
 
-from apiserver.agentapi import TRUST_CONFIG_MAP, TRUST_KEY
+from apiserver.agentapi.names import TRUST_CONFIG_MAP, TRUST_KEY
 from apiserver.jsontypes import JsonObject, object_at, text_at
 from apiserver.upstream.client import Client
 from apiserver.upstream.reflector import (

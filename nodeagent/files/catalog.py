@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from apiserver.agentapi import FileEntry
+from apiserver.agentapi.files import FileEntry
 from apiserver.resource.filenames import parse
 from nodeagent.files.directory import DirectoryError, DirectoryState, read_state
 

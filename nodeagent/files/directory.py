@@ -20,7 +20,7 @@ from typing import Final
 
 import orjson
 
-from apiserver.agentapi import EndpointReport
+from apiserver.agentapi.reports import EndpointReport
 from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
 from apiserver.resource.types import CaptureUID
 from nodeagent.files.layout import (

@@ -62,7 +62,8 @@ struct sockaddr_ll {
 struct ring_frame {
     unsigned int tp_next_offset, tp_sec, tp_nsec, tp_snaplen, tp_len, tp_status;
     unsigned short tp_mac, tp_net;
-    unsigned char other[20];
+    unsigned int tp_rxhash, tp_vlan_tci;
+    unsigned char other[12];
     struct sockaddr_ll address;
 };
 int getsockname(int fd, void *address, unsigned int *length);

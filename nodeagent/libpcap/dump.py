@@ -56,9 +56,11 @@ class DumpFile:
             self.discard()
             raise
 
-    def write(self, packet: Packet) -> None:
-        """Dump one packet, as `LiveHandle.dispatch` does with many."""
-        live_lib.pcap_dump(self.writer, packet.header, packet.content)
+    def write(self, packet: Packet, kept: int) -> None:
+        """Dump one packet, at most `kept` bytes of it, as `LiveHandle.dispatch` does with many."""
+        header: CData = ffi.new("struct pcap_pkthdr *", packet.header[0])
+        header.caplen = min(header.caplen, kept)
+        live_lib.pcap_dump(self.writer, header, packet.content)
 
     def commit(self) -> int:
         """Make everything dumped so far readable; return by how many bytes the file grew.

@@ -41,6 +41,14 @@ class FilterError(CaptureError):
     """The filter does not compile, or the kernel refuses its program."""
 
 
+class NoRoomError(FilterError):
+    """The filter's program takes more memory than the kernel gives a socket."""
+
+
+class NothingPassesError(CaptureError):
+    """No packet passes the filter, with the numbers that its names of ports have here."""
+
+
 class FileError(Exception):
     """A capture file could not be made or written; `code` is an errno."""
 

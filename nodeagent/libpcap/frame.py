@@ -1,4 +1,4 @@
-"""One packet out of the ring, with what the kernel wrote beside it: which way it went.
+"""One packet in the ring, with what the kernel wrote beside it: which way it went, and its VLAN tag.
 
 libpcap gives a pointer to the packet's bytes and no more. In the ring (TPACKET_V3, packet(7), the
 kernel's packet_mmap.rst) a frame begins with a header that has the packet's time and lengths and says
@@ -10,45 +10,71 @@ from dataclasses import dataclass
 
 from nodeagent.libpcap.binding import CData, ffi
 
-_OUTGOING = 4  # PACKET_OUTGOING
-_TAG_BYTES = 4
+# if_packet.h
+OUTGOING = 4
+_TAG_IS_VALID = 1 << 4
 
-# The packet's bytes begin so far behind their frame, and less where libpcap put a tag back.
-_NEAREST, _FARTHEST = 64, 128
+TAG_BYTES = 4
+_ADDRESSES_BYTES = 12
+
+# The packet's bytes begin so far behind their frame; 86 with libpcap 1.10 on Linux 6.18, and less where
+# libpcap put a tag back.
+_DISTANCES = (86, 82, *range(64, 128, 2))
+
+
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What the kernel knows of a packet: its kind (which way it went), and the tag that it took off.
+
+    `is_back` if libpcap has put the tag back into the packet.
+    """
+
+    kind: int
+    tag: int | None = None
+    is_back: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Packet:
-    """A copy of a packet: what `pcap_dump` takes, and whether it left the interface (None: unknown)."""
+    """A packet where libpcap shows it, good for as long as libpcap does."""
 
     header: CData
     content: CData
-    is_outgoing: bool | None
+
+    def beside(self) -> Beside | None:
+        """Return what the kernel knows; None of a packet that is in no ring."""
+        for distance in _DISTANCES:
+            frame: CData = ffi.cast("struct ring_frame *", self.content - distance)
+            tag_bytes = frame.tp_mac - distance
+            if tag_bytes in {0, TAG_BYTES} and self._is_of(frame, tag_bytes):
+                has_tag = bool(frame.tp_status & _TAG_IS_VALID)
+                return Beside(
+                    frame.address.sll_pkttype,
+                    frame.tp_vlan_tci if has_tag else None,
+                    is_back=tag_bytes > 0,
+                )
+        return None
+
+    def without_tag(self) -> "Packet":
+        """Return a copy without the tag that libpcap has put back."""
+        content = bytes(ffi.buffer(self.content, self.header.caplen))
+        content = content[:_ADDRESSES_BYTES] + content[_ADDRESSES_BYTES + TAG_BYTES :]
+        header: CData = ffi.new("struct pcap_pkthdr *", self.header[0])
+        header.caplen -= TAG_BYTES
+        header.len -= TAG_BYTES
+        return Packet(header, ffi.new("unsigned char[]", content))
+
+    def _is_of(self, frame: CData, tag_bytes: int) -> bool:
+        header = self.header
+        # Times are in nanoseconds, as the handle was told, whatever libpcap calls the field.
+        return bool(
+            frame.tp_sec == header.ts.tv_sec
+            and frame.tp_nsec == header.ts.tv_usec
+            and frame.tp_snaplen + tag_bytes == header.caplen
+            and frame.tp_len + tag_bytes == header.len
+        )
 
 
-def copied(header: CData, content: CData) -> Packet:
-    """Copy a packet from where libpcap shows it; that must be in the ring for its direction to be known."""
-    return Packet(
-        ffi.new("struct pcap_pkthdr *", header[0]),
-        ffi.new("unsigned char[]", bytes(ffi.buffer(content, header.caplen))),
-        _is_outgoing(header, content),
-    )
-
-
-def _is_outgoing(header: CData, content: CData) -> bool | None:
-    for tag in (0, _TAG_BYTES):
-        for distance in range(_NEAREST, _FARTHEST, 2):
-            frame: CData = ffi.cast("struct ring_frame *", content - distance)
-            if frame.tp_mac == distance + tag and _belongs(frame, header, tag):
-                return bool(frame.address.sll_pkttype == _OUTGOING)
-    return None
-
-
-def _belongs(frame: CData, header: CData, tag: int) -> bool:
-    # Times are in nanoseconds, as the handle was told, whatever libpcap calls the field.
-    return bool(
-        frame.tp_sec == header.ts.tv_sec
-        and frame.tp_nsec == header.ts.tv_usec
-        and frame.tp_snaplen + tag == header.caplen
-        and frame.tp_len + tag == header.len
-    )
+def kept_with_tag(kept: int) -> int:
+    """Return how many bytes are kept where so many are kept of a packet and its tag is put back."""
+    return kept + TAG_BYTES if kept >= _ADDRESSES_BYTES else kept

@@ -4,9 +4,7 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
 
 * The socket sees packets as soon as `pcap_activate` returns, before any filter. Here it is bound
   to a protocol that no frame has until the filter is attached, so no packet is ever in the ring
-  that the filter has not passed.
-* `pcap_setfilter` on a running handle first attaches a program that rejects everything, and what
-  passes meanwhile is lost without being counted. SO_ATTACH_FILTER replaces a program atomically.
+  that the filter has not passed, if the kernel has room for it.
 * The kernel counts what it accepted (PACKET_STATISTICS) at the moment of acceptance; a packet can
   be read only when its block retires, at most one block timeout later. So "accepted minus dropped
   minus read" says exactly how many packets are still to come, and a drain knows when it is done.
@@ -21,15 +19,15 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
   for that `pcap_stats` reads /sys/class/net, which is the node's.)
 """
 
-import errno
 import os
 import socket
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from apiserver.pcap import expressions
+from apiserver.pcap.program import REJECT, compile_filter
 from apiserver.resource.filters import PacketFilter
 from apiserver.resource.types import Direction
 from nodeagent.libpcap.binding import CData, ffi, libc, live_lib, pcap_dump, pcap_lib
@@ -42,24 +40,24 @@ from nodeagent.libpcap.errors import (
     InterfaceGoneError,
     InterfaceNotFoundError,
     LinkTypeError,
+    NoRoomError,
+    NothingPassesError,
 )
-from nodeagent.libpcap.frame import Packet, copied
+from nodeagent.libpcap.frame import Packet
 from nodeagent.libpcap.program import (
     ETHERNET,
+    REJECT_ALL,
     SNAP_BYTES,
-    Filter,
     Program,
-    compile_for,
-    compile_twice,
     text_of,
 )
+from nodeagent.libpcap.socketfilter import Attachment, SocketFilter
 
 RING_BYTES = 8 * 1024 * 1024
 BLOCK_TIMEOUT_MS = 50
 
 _NANOSECONDS = 1
 _ERRBUF_BYTES = 256
-_SO_ATTACH_FILTER = 26
 _ETH_P_ALL = 0x0003
 # Below 0x600 an EtherType field is a length, so the kernel gives no received frame this protocol.
 _ETH_P_NOTHING = 0x00FF
@@ -82,7 +80,7 @@ class Stats:
 
 
 class LiveHandle:
-    """Packets of one interface. `dispatch`, `stats` and `attach` belong to one thread."""
+    """Packets of one interface. Reading, `stats` and what changes the filter belong to one thread."""
 
     def __init__(
         self, interface: str, index: int | None = None, *, outgoing_is: Direction = Direction.IN
@@ -97,7 +95,7 @@ class LiveHandle:
             CaptureError: one of its subclasses where the reason is known.
         """
         self.interface = interface
-        self._outgoing_is = outgoing_is
+        self.outgoing_is = outgoing_is
         self._dispatched = 0
         self._raw: CData = ffi.new("struct pcap_stat *")
         self._stats = Stats()
@@ -115,6 +113,7 @@ class LiveHandle:
             raise
         self.fd: int = live_lib.pcap_get_selectable_fd(self._handle)
         self._socket = socket.socket(fileno=self.fd)
+        self._filter = SocketFilter(interface, self.fd)
         if index not in (None, self.index):
             self.close()
             raise InterfaceNotFoundError(interface, "open", f"its index is no longer {index}")
@@ -125,20 +124,23 @@ class LiveHandle:
         return int(self._address().sll_ifindex)
 
     def compile(self, packet_filter: PacketFilter) -> Program:
-        """Compile a filter for this handle; may run in any thread, beside `dispatch`.
+        """Compile a filter for this handle and all that are `outgoing_is` as it is.
+
+        May run in any thread, beside `dispatch`.
 
         Raises:
             FilterError: libpcap refuses an expression, or the program is too long.
+            NothingPassesError: no packet can pass it.
         """
-        with self._translated_errors():
-            return compile_for(self._handle, packet_filter, outgoing_is=self._outgoing_is)
+        try:
+            code = compile_filter(self._handle, packet_filter, outgoing_is=self.outgoing_is)
+        except expressions.FilterError as error:
+            raise FilterError(self.interface, "compile", error.message) from error
+        if code == REJECT:
+            raise NothingPassesError(self.interface, "compile", "no packet passes the filter")
+        return Program(code)
 
-    def compile_filter(self, packet_filter: PacketFilter) -> Filter:
-        """Compile a filter that will replace the one that runs; otherwise as `compile`."""
-        with self._translated_errors():
-            return compile_twice(self._handle, packet_filter, outgoing_is=self._outgoing_is)
-
-    def listen(self, program: Program) -> None:
+    def listen(self, first: Program) -> Attachment:
         """Attach the first filter and let packets in.
 
         Raises:
@@ -146,27 +148,29 @@ class LiveHandle:
             InterfaceDownError: the interface went down meanwhile.
             InterfaceGoneError: it vanished meanwhile.
         """
-        self.attach(program)
-        address = self._address()
-        address.sll_protocol = socket.htons(_ETH_P_ALL)
-        if libc.bind(self.fd, address, ffi.sizeof("struct sockaddr_ll")):
-            message = os.strerror(ffi.errno)
-            raise InterfaceGoneError(self.interface, "bind", message)
+        attachment = self.exchange(first)
+        self._bind(_ETH_P_ALL)
         # A bind to an interface that is down succeeds and leaves this error.
         if code := self.take_error():
             raise InterfaceDownError(self.interface, "bind", os.strerror(code))
+        return attachment
 
-    def attach(self, program: Program) -> None:
-        """Put `program` in the place of the filter that runs, between two packets.
+    def exchange(self, following: Program) -> Attachment:
+        """Put a filter in the place of the one that runs; never is a packet refused that it wants.
 
         Raises:
             FilterError: the kernel refuses the program; the old one still runs.
         """
-        size = ffi.sizeof("struct sock_fprog")
-        if libc.setsockopt(
-            self.fd, socket.SOL_SOCKET, _SO_ATTACH_FILTER, program.for_kernel, size
-        ):
-            raise FilterError(self.interface, "attach", _why_not_attached(ffi.errno))
+        return self._filter.exchange(following)
+
+    def refuse_more(self) -> None:
+        """Let nothing more in, for good."""
+        try:
+            self._filter.attach(REJECT_ALL)
+        except NoRoomError:
+            # This takes the kernel some milliseconds. Of an interface that is gone nothing comes anyway.
+            with suppress(InterfaceGoneError):
+                self._bind(_ETH_P_NOTHING)
 
     def create_file(self, path: Path) -> DumpFile:
         """Create a capture file for this handle's packets; may run in any thread.
@@ -188,22 +192,26 @@ class LiveHandle:
         self._dispatched += count
         return count
 
-    def next_packet(self) -> Packet | None:
-        """Return a copy of one waiting packet.
+    def dispatch_each(self, take: Callable[[Packet], None], max_packets: int) -> int:
+        """Have `take` called with at most `max_packets` waiting packets; return how many there were.
 
         Raises:
-            CaptureError: the handle is broken.
+            CaptureError: the handle is broken. And what `take` raises, when all were read.
         """
-        found: list[Packet] = []
-        # pcap_next_ex would copy it out of the ring, away from what is written there beside it.
-        take = ffi.callback(
-            "pcap_handler", lambda _, header, content: found.append(copied(header, content))
+        failures: list[BaseException] = []
+        # pcap_next_ex would copy a packet out of the ring, away from what is written there beside it.
+        callback = ffi.callback(
+            "pcap_handler",
+            lambda _, header, content: take(Packet(header, content)),
+            onerror=lambda _, error, __: failures.append(error),
         )
-        count: int = live_lib.pcap_dispatch(self._handle, 1, take, ffi.NULL)
+        count: int = live_lib.pcap_dispatch(self._handle, max_packets, callback, ffi.NULL)
+        if failures:
+            raise failures[0]
         if count < 0:
             raise CaptureError(self.interface, "dispatch", self._message())
         self._dispatched += count
-        return found[0] if found else None
+        return count
 
     def stats(self) -> Stats:
         """Read the counters, widened: libpcap keeps them in 32 bits."""
@@ -231,12 +239,11 @@ class LiveHandle:
             self._socket.detach()
             pcap_lib.pcap_close(self._handle)
 
-    @contextmanager
-    def _translated_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except expressions.FilterError as error:
-            raise FilterError(self.interface, "compile", error.message) from error
+    def _bind(self, protocol: int) -> None:
+        address = self._address()
+        address.sll_protocol = socket.htons(protocol)
+        if libc.bind(self.fd, address, ffi.sizeof("struct sockaddr_ll")):
+            raise InterfaceGoneError(self.interface, "bind", os.strerror(ffi.errno))
 
     def _activate(self) -> None:
         handle = self._handle
@@ -265,15 +272,6 @@ class LiveHandle:
 
     def _message(self) -> str:
         return text_of(pcap_lib.pcap_geterr(self._handle))
-
-
-def _why_not_attached(code: int) -> str:
-    if code != errno.ENOMEM:
-        return os.strerror(code)
-    return (
-        "the filter takes more memory than the kernel gives a socket here: write fewer rules, or "
-        "raise the node's net.core.optmem_max"
-    )
 
 
 def widened(last: int, now: int) -> int:

@@ -65,7 +65,9 @@ def main() -> int:
         idle = idle_percent(pod, Path(directory), seconds=options.idle_seconds)
     print(f"{IDLE_RINGS} idle rings: {idle:.2f} % of a core (target: below 1 %)")
     lossless = all(run.packets == options.packets for run in runs["engine"])
-    return 0 if ratio <= 1.1 and lossless and idle < 1 else 1
+    is_met = ratio <= 1.1 and lossless and idle < 1
+    print("all targets met" if is_met else "a target is missed")
+    return 0 if is_met else 1
 
 
 def run_engine(pod: Pod, path: Path, *, packets: int, rate: int) -> Run:

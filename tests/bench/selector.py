@@ -75,6 +75,7 @@ def main() -> int:
             f"(target {TARGET_PER_SECOND:,.0f})"
         )
         missed |= worst < TARGET_PER_SECOND
+    print("a target is missed" if missed else "all targets met")
     return int(missed)
 
 

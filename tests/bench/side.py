@@ -92,7 +92,7 @@ async def at_once(numbers: Iterable[int], work: Callable[[int], Awaitable[object
 
 
 def _processor_seconds(pid: int) -> float:
-    return sum(map(_own_seconds, _tree(pid))) + _ended_seconds(pid)
+    return sum(map(_own_seconds, tree(pid))) + _ended_seconds(pid)
 
 
 def _own_seconds(pid: int) -> float:
@@ -106,8 +106,9 @@ def _ended_seconds(pid: int) -> float:
     return sum(map(int, fields[13:15])) / _TICKS
 
 
-def _tree(pid: int) -> Iterator[int]:
+def tree(pid: int) -> Iterator[int]:
+    """Yield a process and all that descend from it."""
     yield pid
     for task in Path(f"/proc/{pid}/task").iterdir():
         for child in (task / "children").read_text().split():
-            yield from _tree(int(child))
+            yield from tree(int(child))

@@ -19,7 +19,7 @@ from tests.cluster.callers import (
 from tests.cluster.cluster import Cluster
 from tests.cluster.pings import open_pingers
 from tests.cluster.workloads import Document
-from tests.support.client import capture, collection
+from tests.support.client import GROUP, capture, collection
 from tests.support.tcpdump import read_text
 
 NAME = "all"
@@ -182,6 +182,15 @@ def test_there_is_something_to_be_had_by_each_route(product, foreign, route):
     assert any(each in answer.body for each in (b"known-to-few", b".pcap", PCAP_MAGIC))
 
 
+def test_trap_37_files_are_in_discovery_because_they_are_served(product, own):
+    resources = administrator(product).get(GROUP).json["resources"]
+
+    listed = FILES["list files"].ask(administrator(product), own)
+
+    assert {each["name"]: each["verbs"] for each in resources}["packetcaptures/files"] == ["get"]
+    assert listed.code == 200
+
+
 @way
 @pytest.mark.parametrize("route", ROUTES | OTHERS)
 def test_a_role_in_one_namespace_gives_nothing_of_another(product, editors, foreign, way, route):
@@ -198,7 +207,7 @@ def test_a_role_in_one_namespace_gives_nothing_of_another(product, editors, fore
 
 @way
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role or "none")
-def test_a_role_allows_what_its_name_promises(product, own, way, role):
+def test_trap_37_a_role_allows_what_its_name_promises(product, own, way, role):
     caller = WAYS[way](product, own.namespace, role)
 
     codes = {name: route.ask(caller, own).code for name, route in ROUTES.items()}

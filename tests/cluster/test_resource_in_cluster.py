@@ -2,6 +2,8 @@
 
 import json
 import secrets
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from tests.cluster.interruptions import replace_agent, replace_server
 from tests.cluster.operating import readiness, until_logged
 from tests.cluster.pings import pinger
 from tests.cluster.standing import change, condition, until_capture, until_condition, until_told
-from tests.cluster.workloads import pod
+from tests.cluster.workloads import Document, pod
 from tests.support.client import capture
 
 AGENTS = "daemonset/packetcapture-agent"
@@ -176,12 +178,14 @@ def test_an_agent_that_is_away_is_said_to_be_and_so_are_the_pods_without_one(ins
             installed, namespace, "Ready", "AgentUnreachable", seconds=PATIENCE
         )
         event = until_told(installed, namespace, "AgentUnreachable")
+        failed = until_told(installed, namespace, "CaptureFailed")
         install(installed)
         back = until_condition(installed, namespace, "Ready", "AllAttached")
 
     assert (late.state, late.message) == ("Error", "no agent on its node")
     assert f"node {OTHER_NODE} since " in condition(silent, "Ready")["message"]
-    assert event["type"] == "Warning"
+    assert event["type"] == failed["type"] == "Warning"
+    assert f"late on node {OTHER_NODE}: no agent on its node" in failed["note"]
     assert {each.pod for each in captures.running(endpoints(back))} == {"web", "late"}
 
 
@@ -191,10 +195,15 @@ def test_an_agent_that_is_replaced_is_ready_again(installed):
         installed.apply(pod("web", node=NODE), namespace=namespace)
         captures.create(installed, namespace)
         installed.wait("condition=Ready", CAPTURE, namespace=namespace)
+        former = run_of(installed.get(CAPTURE, f"--namespace={namespace}"), NODE)
 
         replace_agent(installed, NODE)
+        back = until_capture(installed, namespace, lambda it: run_of(it, NODE) != former)
+        ready = until_condition(installed, namespace, "Ready", "AllAttached")
 
-        until_condition(installed, namespace, "Ready", "AllAttached")
+    assert former
+    assert run_of(ready, NODE) == run_of(back, NODE)
+    assert [each.pod for each in captures.running(endpoints(ready))] == ["web"]
 
 
 @pytest.mark.timeout(300)
@@ -226,11 +235,20 @@ def tried(cluster: Cluster, namespace: str, *, kubeconfig: Path | None = None) -
     return cluster.kubectl("create", *flags, input=text, kubeconfig=kubeconfig).stderr
 
 
-def tried_until(cluster: Cluster, namespace: str, holds) -> str:
+def tried_until(
+    cluster: Cluster, namespace: str, holds: Callable[[str], bool], *, seconds: float = 60
+) -> str:
     """Return what kubectl says as soon as that holds: the server hears of pods a moment later."""
+    deadline = time.monotonic() + seconds
     while not holds(told := tried(cluster, namespace)):
-        pass
+        assert time.monotonic() < deadline, told
     return told
+
+
+def run_of(document: Document, node: str) -> str:
+    """Return which run of a node's agent has reported last."""
+    entries = document.get("status", {}).get("files", [])
+    return next((each.get("bootID", "") for each in entries if each["node"] == node), "")
 
 
 def author(cluster: Cluster, namespace: str) -> Path:

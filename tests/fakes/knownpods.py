@@ -14,11 +14,12 @@ class KnownPods:
     def __init__(self, selected: Pods | None = None, host_network: Pods = ()) -> None:
         self.selected = selected
         self.host_network = host_network
+        self.knows_pods = True
 
-    def pods_selected(self, _namespace: str, _selector: Selector, /) -> Pods | None:
+    async def pods_selected(self, _namespace: str, _selector: Selector, /) -> Pods | None:
         return self.selected
 
-    def host_network_pods(self, _namespace: str, _selector: Selector, /) -> Pods:
+    async def host_network_pods(self, _namespace: str, _selector: Selector, /) -> Pods:
         return self.host_network
 
     def node(self, _name: str, /) -> NodeView:

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from apiserver.agentapi import CaptureReport, EndpointReport
+from apiserver.agentapi.reports import CaptureReport, EndpointReport
 from apiserver.jsontypes import JsonObject
 from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from nodeagent.discovery.endpoints import PodTap, ProcessId
-from tests.support.netns import Pod, frame, ip
+from tests.support.netns import Pod, Sender, frame, ip
 
 _SOL_PACKET, _PACKET_QDISC_BYPASS = 263, 20
 
@@ -67,12 +67,25 @@ def open_second_link(pod: Pod, name: str = "net1") -> Iterator[str]:
 
 def send_to_pod(peer: str, numbers: Iterable[int]) -> None:
     """Send packets into a pod, at the node's end of its link."""
+    with open_sender_to_pod(peer) as sender:
+        for number in numbers:
+            sender.send(number)
+
+
+@contextmanager
+def open_sender_to_pod(peer: str) -> Iterator[Sender]:
+    """Open a raw socket at the node's end of a pod's link."""
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0) as raw:
         # Past the queue, which sends nothing for up to a second after the peer came up.
         raw.setsockopt(_SOL_PACKET, _PACKET_QDISC_BYPASS, 1)
         raw.bind((peer, 0))
-        for number in numbers:
-            raw.send(frame(number))
+        yield Sender(raw)
+
+
+def give_room(pod: Pod, filter_bytes: int) -> None:
+    """Let each socket in a pod have so much of the kernel's memory for filters (Linux 6.8)."""
+    command = ["ip", "netns", "exec", pod.namespace, "sysctl", "-q", "-w"]
+    subprocess.run([*command, f"net.core.optmem_max={filter_bytes}"], check=True)
 
 
 @contextmanager

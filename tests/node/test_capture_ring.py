@@ -30,7 +30,7 @@ def test_captured_and_dropped_are_what_was_sent(pod: Pod, path: Path):
         "a",
         interface=pod.interface,
         tap=BY_NAME,
-        packet_filter=pcap_filter(f"udp dst port {PORT}"),
+        compiled=lambda handle: handle.compile(pcap_filter(f"udp dst port {PORT}")),
         path=path,
     )
 

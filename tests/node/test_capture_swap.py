@@ -94,7 +94,7 @@ async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
     thread._commands.submit(until_sent)
     await asyncio.to_thread(pod.send, range(count))
     file = ring.handle.create_file(second)
-    swapped = thread.swap(ring, ring.handle.compile_filter(pcap_filter(NOISE)), file)
+    swapped = thread.swap(ring, ring.handle.compile(pcap_filter(NOISE)), file)
     thread._commands.submit(for_longer_than_packets_are_waited_for)
     sent.set()
     final = await asyncio.wrap_future(swapped)

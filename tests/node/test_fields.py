@@ -34,7 +34,7 @@ async def end(agent: Agent, **spec) -> None:
         pytest.param("Out", set(FROM_POD), id="out"),
     ],
 )
-async def test_a_direction_is_the_pods_at_the_nodes_end_of_its_link(
+async def test_trap_35_a_direction_is_the_pods_at_the_nodes_end_of_its_link(
     agent: Agent, pod: Pod, direction: str, expected: set[int]
 ):
     spec = {"filters": [{"protocol": "UDP", "ports": [PORT], "direction": direction}]}

@@ -24,7 +24,7 @@ from apiserver.resource.filters import packet_filter
 from apiserver.resource.types import Direction, Filter, Spec
 from nodeagent.discovery.endpoints import BY_NAME, Tap
 from tests.node.conftest import Capture
-from tests.node.podside import inhabited
+from tests.node.podside import give_room, inhabited
 from tests.support.meaning import Expression, is_wanted, kept
 from tests.support.netns import Pod
 from tests.support.packets import frames, with_tag
@@ -60,11 +60,15 @@ class End:
     outgoing: bytes
 
 
-@pytest.fixture(params=["at the node's end", "at the pod's end"])
+@pytest.fixture(
+    params=["at the node's end", "at the pod's end", "at the pod's end, judged by the agent"]
+)
 def end(request: pytest.FixtureRequest, pod: Pod) -> Iterator[End]:
     if "node" in request.param:
         yield End(pod.interface, BY_NAME, FROM_NODE)
         return
+    if "agent" in request.param:
+        give_room(pod, 1)
     with inhabited(pod) as inhabitant:
         yield End("eth0", inhabitant.tap(), FROM_POD)
 

@@ -37,9 +37,19 @@ def limited_ring(pod: Pod, path: Path, allowance: Allowance) -> Ring:
         "a",
         interface=pod.interface,
         tap=BY_NAME,
-        packet_filter=MATCHING,
+        compiled=lambda handle: handle.compile(MATCHING),
         path=path,
         allowance=allowance,
+    )
+
+
+async def start(capture: Capture, pod: Pod, path: Path, **allowance: int) -> None:
+    await capture.engine.start(
+        "a",
+        interface=pod.interface,
+        packet_filter=MATCHING,
+        path=path,
+        allowance=Allowance(**allowance),
     )
 
 
@@ -47,13 +57,7 @@ def limited_ring(pod: Pod, path: Path, allowance: Allowance) -> Ring:
 async def test_a_flood_leaves_exactly_as_many_packets_as_it_may(
     pod: Pod, capture: Capture, path: Path, limit: int
 ):
-    await capture.engine.start(
-        "a",
-        interface=pod.interface,
-        packet_filter=MATCHING,
-        path=path,
-        allowance=Allowance(packets=limit),
-    )
+    await start(capture, pod, path, packets=limit)
 
     await asyncio.to_thread(pod.send, range(2 * limit + 10_000))
     await capture.until_said(Spent)
@@ -107,13 +111,7 @@ def test_what_was_dropped_before_the_last_packet_is_counted(pod: Pod, path: Path
 async def test_a_byte_limit_is_met_by_the_packet_that_reaches_it(
     pod: Pod, capture: Capture, path: Path, limit: int, packets: int
 ):
-    await capture.engine.start(
-        "a",
-        interface=pod.interface,
-        packet_filter=MATCHING,
-        path=path,
-        allowance=Allowance(bytes=limit),
-    )
+    await start(capture, pod, path, bytes=limit)
 
     await asyncio.to_thread(pod.send, range(20_000))
     await capture.until_said(Spent)
@@ -128,13 +126,7 @@ async def test_filters_may_change_while_a_limit_is_being_reached(
 ):
     limit = 20_000
     paths = [tmp_path / f"{each:03}.pcap" for each in range(1000)]
-    await capture.engine.start(
-        "a",
-        interface=pod.interface,
-        packet_filter=MATCHING,
-        path=paths[0],
-        allowance=Allowance(packets=limit),
-    )
+    await start(capture, pod, paths[0], packets=limit)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(pod.send, range(2 * limit)))
@@ -159,13 +151,7 @@ async def test_filters_may_change_while_a_limit_is_being_reached(
 async def test_a_limit_that_is_raised_in_time_does_not_interrupt(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start(
-        "a",
-        interface=pod.interface,
-        packet_filter=MATCHING,
-        path=path,
-        allowance=Allowance(packets=100),
-    )
+    await start(capture, pod, path, packets=100)
     await asyncio.to_thread(pod.send, range(99))
     await capture.until_packets("a", 99)
 
@@ -178,7 +164,7 @@ async def test_a_limit_that_is_raised_in_time_does_not_interrupt(
 
 
 async def test_a_limit_that_is_lowered_ends_the_ring(pod: Pod, capture: Capture, path: Path):
-    await capture.engine.start("a", interface=pod.interface, packet_filter=MATCHING, path=path)
+    await start(capture, pod, path)
     await asyncio.to_thread(pod.send, range(99))
     await capture.until_packets("a", 99)
 
@@ -190,13 +176,7 @@ async def test_a_limit_that_is_lowered_ends_the_ring(pod: Pod, capture: Capture,
 async def test_a_ring_that_ended_by_its_limit_is_stopped_like_any_other(
     pod: Pod, capture: Capture, path: Path
 ):
-    await capture.engine.start(
-        "a",
-        interface=pod.interface,
-        packet_filter=MATCHING,
-        path=path,
-        allowance=Allowance(packets=10),
-    )
+    await start(capture, pod, path, packets=10)
     await asyncio.to_thread(pod.send, range(20))
     await capture.until_said(Spent)
 

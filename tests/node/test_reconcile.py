@@ -71,6 +71,40 @@ async def test_a_start_to_come_is_scheduled_until_its_time(agent, pod):
     await agent.reported.until_state("WaitingForTraffic")
 
 
+async def test_trap_25_a_start_moved_into_the_future_stops_a_running_capture_at_once(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    agent.apply(capture(generation=2, startTime="2026-01-02T16:00:00Z"))
+    told = await agent.reported.until_state("Scheduled")
+    size = agent.file(pod.interface).stat().st_size
+    await asyncio.to_thread(pod.send, range(10, 20))
+
+    assert (told.packets, told.stop_reason) == (10, "")
+    assert agent.engine.snapshot() == {}
+    assert agent.file(pod.interface).stat().st_size == size
+    assert read_numbers(agent.file(pod.interface)) == list(range(10))
+
+
+async def test_trap_31_files_are_told_by_their_names_the_rotated_ones_too(agent, pod):
+    agent.set_pods(pod)
+    agent.apply(capture())
+    await agent.reported.until_state("WaitingForTraffic")
+    await asyncio.to_thread(pod.send, range(10))
+    await agent.reported.until_state("Capturing")
+
+    agent.apply(capture(generation=2, filters=[{"ports": [PORT]}]))
+    await agent.reported.until(lambda it: len(it.newest["u1"].file_names) == 2)
+
+    active = agent.file(pod.interface)
+    told = agent.reported.newest["u1"].file_names
+    assert active.name in told
+    assert {*told} == {each.name for each in active.parent.glob("*.pcap")}
+
+
 async def test_an_edit_of_the_filter_loses_nothing(agent, pod):
     agent.set_pods(pod)
     agent.apply(capture(filters=[{"ports": [PORT]}]))
@@ -141,7 +175,7 @@ async def test_an_interface_that_vanishes_is_said_and_one_that_comes_back_is_cap
     assert told.packets == 15
 
 
-async def test_a_deleted_capture_takes_its_files_along(agent, pod):
+async def test_trap_36_a_deleted_capture_takes_its_files_along(agent, pod):
     agent.set_pods(pod)
     agent.apply(capture())
     await agent.reported.until_state("WaitingForTraffic")
@@ -205,7 +239,7 @@ async def test_a_directory_that_cannot_be_written_is_said_in_the_status(agent, p
     assert "directory" in told.message.lower()
 
 
-async def test_a_pod_without_its_interface_says_so(agent, pod):
+async def test_trap_34_a_pod_without_its_interface_says_so(agent, pod):
     agent.set_pods()
     agent.reconciler.set_endpoints((endpoint("cali-nowhere"),))
     agent.apply(capture())

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.agentapi import EndpointReport
+from apiserver.agentapi.reports import EndpointReport
 from nodeagent.discovery.endpoints import HostTap, ProcessId
 from nodeagent.discovery.links import Link
 from tests.node.loop import Agent, capture, endpoint
@@ -184,7 +184,7 @@ async def test_a_new_proof_is_tried_at_once_whatever_failed_before(agent, inhabi
     assert told["eth0"].message == ""
 
 
-async def test_a_pod_made_anew_under_its_name_has_a_file_and_an_entry_of_its_own(
+async def test_trap_33_a_pod_made_anew_under_its_name_has_a_file_of_its_own(
     agent, inhabitant, other
 ):
     agent.reconciler.set_endpoints((pod_side(inhabitant, uid="old"),))

@@ -8,7 +8,7 @@ import pytest
 
 from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
 from nodeagent.libpcap.binding import ffi
-from nodeagent.libpcap.frame import copied
+from nodeagent.libpcap.frame import OUTGOING, Packet
 from nodeagent.libpcap.handle import LiveHandle
 from tests.support.netns import Pod, frame, tagged
 
@@ -23,6 +23,11 @@ def handle(pod: Pod) -> Iterator[LiveHandle]:
     opened.close()
 
 
+def direction(packet: Packet) -> bool | None:
+    beside = packet.beside()
+    return None if beside is None else beside.kind == OUTGOING
+
+
 def directions(handle: LiveHandle, count: int) -> list[bool | None]:
     """Return for each of the next packets whether it left the interface."""
     ready = select.poll()
@@ -30,8 +35,8 @@ def directions(handle: LiveHandle, count: int) -> list[bool | None]:
     found: list[bool | None] = []
     while len(found) < count:
         assert ready.poll(PATIENCE_MS)
-        while packet := handle.next_packet():
-            found.append(packet.is_outgoing)
+        while handle.dispatch_each(lambda packet: found.append(direction(packet)), 10):
+            pass
     return found
 
 
@@ -62,4 +67,4 @@ def test_a_packet_that_is_in_no_ring_does_not_say_which_way_it_went():
     memory = ffi.new("unsigned char[]", bytes(1024))
     header = ffi.new("struct pcap_pkthdr *", {"caplen": 60, "len": 60})
 
-    assert copied(header, memory + 512).is_outgoing is None
+    assert Packet(header, memory + 512).beside() is None

@@ -10,6 +10,7 @@ changes a message reads what that makes of it.
 
 import asyncio
 import re
+from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -55,7 +56,9 @@ class Case:
         if "body" in self.fields:
             return self.fields["body"].encode()
         made = capture()
-        made |= {name: self.fields[name] for name in ("metadata", "spec") if name in self.fields}
+        for name in self.fields.keys() & {"metadata", "spec"}:
+            # A copy, as what grows is changed.
+            made[name] = deepcopy(self.fields[name])
         for path, times in self.fields.get("grown", {}).items():
             _grow(made, path, times)
         return made

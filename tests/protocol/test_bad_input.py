@@ -118,7 +118,7 @@ async def test_no_name_at_all_is_refused(admin, namespace):
 @pytest.mark.parametrize(
     ("validation", "code", "warned"), [("Strict", 400, 0), ("Warn", 201, 2), ("Ignore", 201, 0)]
 )
-async def test_unknown_fields_and_doubled_ones_are_handled_as_the_client_wants(
+async def test_trap_22_unknown_fields_and_doubled_ones_are_handled_as_the_client_wants(
     admin, namespace, validation, code, warned
 ):
     body = b'{"metadata":{"name":"http"},"spec":{"bogus":1,"selector":"a","selector":"has(a)"}}'

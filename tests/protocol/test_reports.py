@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport
+from apiserver.agentapi.reports import CaptureReport, EndpointReport, NodeReport
 from tests.support.client import GROUP, Client, capture, collection
 
 

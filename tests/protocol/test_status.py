@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport
+from apiserver.agentapi.reports import CaptureReport, EndpointReport, NodeReport
 from apiserver.resource.times import render_time
 from apiserver.serving.clock import utc_now
 from tests.support.client import GROUP, Client, capture, collection
@@ -181,14 +181,22 @@ async def test_trap_24_a_scheduled_capture_is_cancelled_by_both_its_times(admin,
     assert conditions(document)["Complete"] == ("True", "EndTime")
 
 
-async def test_trap_26_a_node_state_is_one_of_five_or_absent(admin, namespace):
-    made = (await admin.create(namespace, capture())).json
-    path = collection(namespace, "http", "status")
+@pytest.mark.parametrize(
+    ("entry", "code", "stored"),
+    [
+        pytest.param({}, 200, [{"node": "n1"}], id="without a state"),
+        pytest.param({"active": True}, 200, [{"node": "n1"}], id="a field active"),
+        pytest.param({"state": "active"}, 422, None, id="a state active"),
+        pytest.param({"state": "Inactive"}, 422, None, id="Inactive"),
+    ],
+)
+async def test_trap_26_a_nodes_state_is_one_of_five_or_absent(
+    admin, namespace, entry, code, stored
+):
+    await admin.create(namespace, capture())
+    path = collection(namespace, "http")
 
-    async def written(**entry):
-        return await admin.patch(path, {"status": {"files": [{"node": "n1", **entry}]}})
+    answer = await admin.patch(f"{path}/status", {"status": {"files": [{"node": "n1", **entry}]}})
 
-    assert (await written(state="Inactive")).code == 422
-    assert (await written(state="active")).code == 422
-    assert (await written(directory="/pcap")).code == 200
-    assert made["status"] == {}
+    assert answer.code == code
+    assert (await admin.get(path)).json["status"].get("files") == stored

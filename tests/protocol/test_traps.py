@@ -1,6 +1,7 @@
 """What is easily got wrong about Calico's API (calico-semantics 8), by the number of the trap.
 
-Traps 1 to 11 are the selector's own. Of 13 to 16, 18, 20 to 24 and 42 the bad manifests have more.
+Traps 1 to 11 are the selector's own, 23 to 28 the status's, 29 to 37 those of files. Of 13 to 16, 18, 20 to
+24 and 42 the bad manifests have more.
 """
 
 import pytest
@@ -79,48 +80,15 @@ async def test_trap_21_times_are_instants_in_utc_and_whole_seconds(admin, namesp
     assert made["spec"]["startTime"] == "2026-01-02T14:00:00Z"
 
 
-async def test_trap_24_a_capture_to_come_is_called_off_with_both_times(admin, namespace):
-    made = await created(admin, namespace, startTime="2126-01-02T15:00:00Z")
-    times = {"startTime": "2026-01-01T15:00:00Z", "endTime": "2026-01-02T15:00:00Z"}
-
-    answer = await admin.put(
-        collection(namespace, "http"), made | {"spec": {"selector": "all()", **times}}
-    )
-
-    assert answer.code == 200
-    assert answer.warnings == []
-
-
-async def test_trap_25_a_start_may_be_moved_into_the_future_at_any_time(admin, namespace):
-    await created(admin, namespace, startTime="2026-01-02T15:00:00Z")
-
-    answer = await admin.patch(
-        collection(namespace, "http"), {"spec": {"startTime": "2126-01-02T15:00:00Z"}}
-    )
-
-    assert (answer.code, answer.json["metadata"]["generation"]) == (200, 2)
-
-
-@pytest.mark.parametrize(
-    ("entry", "code", "stored"),
-    [
-        pytest.param({"node": "n1"}, 200, {"node": "n1"}, id="without a state"),
-        pytest.param({"node": "n1", "active": True}, 200, {"node": "n1"}, id="active"),
-        pytest.param({"node": "n1", "state": "Inactive"}, 422, None, id="Inactive"),
-    ],
-)
-async def test_trap_26_a_state_is_optional_and_one_that_was_released(
-    admin, namespace, entry, code, stored
+async def test_trap_32_ten_million_bytes_are_a_size_of_files_which_are_not_rotated_yet(
+    admin, namespace
 ):
-    await created(admin, namespace)
+    limits = {"fileSize": 10_000_000, "files": 2}
 
-    answer = await admin.patch(
-        collection(namespace, "http", "status"), {"status": {"files": [entry]}}
-    )
+    answer = await admin.create(namespace, capture(limits=limits))
 
-    assert answer.code == code
-    status = (await admin.get(collection(namespace, "http"))).json["status"]
-    assert status.get("files") == ([stored] if stored else None)
+    assert (answer.code, answer.json["spec"]["limits"]) == (201, limits)
+    assert "files, fileSize: not acted upon yet" in answer.warnings[0]
 
 
 async def test_trap_38_spec_and_status_are_always_there(admin, namespace):
@@ -149,11 +117,15 @@ async def test_trap_40_a_strategic_merge_patch_is_taken_and_replaces_rules(admin
 
 
 async def test_trap_41_protobuf_is_never_answered_and_may_be_preferred(admin, namespace):
-    accept = {"Accept": "application/vnd.kubernetes.protobuf,application/json"}
+    protobuf = "application/vnd.kubernetes.protobuf"
 
-    answer = await admin.request("GET", collection(namespace), headers=accept)
+    async def asked(accept):
+        return await admin.request("GET", collection(namespace), headers={"Accept": accept})
 
-    assert answer.headers["Content-Type"] == "application/json"
+    preferred, alone = await asked(f"{protobuf},application/json"), await asked(protobuf)
+
+    assert (preferred.code, preferred.headers["Content-Type"]) == (200, "application/json")
+    assert (alone.code, alone.json["kind"]) == (406, "Status")
 
 
 async def test_trap_43_dots_in_a_name_are_part_of_it(admin, namespace):
@@ -178,7 +150,10 @@ async def test_trap_45_a_probe_needs_no_credentials(session, server, installatio
 async def test_trap_46_versions_are_decimal_numbers_of_64_bits(admin, namespace):
     made = await created(admin, namespace)
 
-    assert 0 < int(made["metadata"]["resourceVersion"]) < 1 << 64
+    version = made["metadata"]["resourceVersion"]
+    assert version.isascii()
+    assert version.isdecimal()
+    assert 0 < int(version) < 1 << 64
 
 
 async def test_trap_47_an_update_that_changes_nothing_is_none(admin, namespace):
@@ -198,7 +173,8 @@ async def test_trap_47_an_update_that_changes_nothing_is_none(admin, namespace):
 
 
 async def test_trap_48_the_namespace_may_be_selected(admin, namespace):
-    await created(admin, namespace)
+    for each in (namespace, f"{namespace}-other"):
+        await created(admin, each)
 
     found = await admin.get(collection(), fieldSelector=f"metadata.namespace={namespace}")
 

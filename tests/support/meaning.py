@@ -91,9 +91,8 @@ def _meets(
 
 
 def _asks_for(rule: Filter, port: int, named_ports: NamedPorts) -> bool:
-    protocol = TCP if rule.tcp_flags else rule.protocol
     return any(
-        port in named_ports.get((each.name, protocol), ())
+        port in named_ports.get((each.name, rule.protocol), ())
         if isinstance(each, NamedPort)
         else each.first <= port <= each.last
         for each in rule.ports

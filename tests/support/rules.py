@@ -117,7 +117,7 @@ RULES = {
     "name of two protocols": (Filter(None, (NamedPort("dns"),)),),
     "name and number": (Filter(UDP, (NamedPort("dns"), *ports(80))),),
     "name that nobody has": (Filter(TCP, (NamedPort("nobody"),)),),
-    "flags with a name": (Filter(None, (NamedPort("dns"),), tcp_flags=(TCPFlags(0, RST),)),),
+    "flags with a name": (Filter(TCP, (NamedPort("dns"),), tcp_flags=(TCPFlags(0, RST),)),),
     "from IPv4": (Filter(src_nets=V4),),
     "to IPv4": (Filter(dst_nets=V4),),
     "from one address": (Filter(src_nets=nets("192.0.2.1/32")),),
@@ -138,13 +138,13 @@ RULES = {
     "from both, to both": (Filter(src_nets=(*V4, *V6), dst_nets=(*V6, *V4)),),
     "port and nets": (Filter(TCP, ports(80), src_nets=(*V4, *V6), dst_nets=(*V4, *V6)),),
     "protocol and net": (Filter(ICMP, src_nets=V4),),
-    "SYN": (Filter(tcp_flags=(TCPFlags(SYN, 0),)),),
+    "SYN": (Filter(TCP, tcp_flags=(TCPFlags(SYN, 0),)),),
     "SYN without ACK": (Filter(TCP, tcp_flags=(TCPFlags(SYN, ACK),)),),
-    "RST or FIN": (Filter(tcp_flags=(TCPFlags(RST, 0), TCPFlags(FIN, 0))),),
-    "no flags": (Filter(tcp_flags=(TCPFlags(0, 0xFF),)),),
-    "all flags": (Filter(tcp_flags=(TCPFlags(0xFF, 0),)),),
+    "RST or FIN": (Filter(TCP, tcp_flags=(TCPFlags(RST, 0), TCPFlags(FIN, 0))),),
+    "no flags": (Filter(TCP, tcp_flags=(TCPFlags(0, 0xFF),)),),
+    "all flags": (Filter(TCP, tcp_flags=(TCPFlags(0xFF, 0),)),),
     "PSH and ACK on a port": (Filter(TCP, ports(80), tcp_flags=(TCPFlags(PSH | ACK, 0),)),),
-    "SYN from IPv6": (Filter(src_nets=V6, tcp_flags=(TCPFlags(SYN, 0),)),),
+    "SYN from IPv6": (Filter(TCP, src_nets=V6, tcp_flags=(TCPFlags(SYN, 0),)),),
     "echo request": (Filter(ICMP, icmp_type=8),),
     "echo reply": (Filter(ICMP, icmp_type=0),),
     "ICMP 255": (Filter(ICMP, icmp_type=255),),
@@ -171,7 +171,7 @@ RULES = {
     "expressions": (Filter(expression="arp"), Filter(expression="vlan"), Filter(expression="tcp")),
     "plain, and an expression that what is cut off meets": (
         *(Filter(TCP, ports(80)), Filter(ICMP, icmp_type=8), Filter(ICMPV6, icmp_type=128)),
-        *(Filter(tcp_flags=(TCPFlags(SYN, 0),)), Filter(src_nets=(*V4, *V6), dst_nets=V4)),
+        *(Filter(TCP, tcp_flags=(TCPFlags(SYN, 0),)), Filter(src_nets=(*V4, *V6), dst_nets=V4)),
         Filter(expression="less 60"),
     ),
     "expression that reads behind the end": (Filter(expression="udp[8:4] = 1"), Filter(UDP)),
@@ -194,7 +194,9 @@ RULES = {
         Filter(expression="tcp or udp port 53"),
     ),
     "expression and nets": (Filter(src_nets=(*V4, *V6), expression="udp or icmp or icmp6"),),
-    "expression and flags": (Filter(tcp_flags=(TCPFlags(SYN, ACK),), expression="not port 80"),),
+    "expression and flags": (
+        Filter(TCP, tcp_flags=(TCPFlags(SYN, ACK),), expression="not port 80"),
+    ),
 }
 RULES["as many rules as there may be"] = tuple(
     Filter(None, ports(port), src_nets=nets(f"fd00::{'' if port % 2 else '1:'}1/128"))

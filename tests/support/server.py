@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
-from apiserver import agentapi
+from apiserver.agentapi.names import NODES_GROUP, node_user
 from apiserver.pki import Identity, issue, new_authority
 from apiserver.serving.clock import utc_now
 from apiserver.serving.tls import PemPair, TLSFiles, client_tls
@@ -65,7 +65,7 @@ class Installation:
 
     def node(self, name: str) -> ssl.SSLContext:
         """Return a context of a node's agent."""
-        return self.user(agentapi.node_user(name), agentapi.NODES_GROUP)
+        return self.user(node_user(name), NODES_GROUP)
 
     def _issued(self, authority: PemPair, identity: Identity) -> TLSFiles:
         pair = issue(authority, identity, now=utc_now(), lifetime=_LIFETIME)

@@ -2,9 +2,9 @@
 
 from datetime import UTC, datetime
 
+from apiserver.resource.schedule import Schedule
 from apiserver.resource.status.conditions import condition
-from apiserver.resource.status.merging import NodeStatus, merge_node
-from apiserver.resource.status.schedule import Schedule
+from apiserver.resource.status.merging import NodeStatus, merge_nodes
 from apiserver.resource.status.unreported import Circumstances
 from apiserver.resource.surroundings import NodeView, SelectedPod
 
@@ -51,7 +51,7 @@ def status_with(*reports, status=None):
     """A status after these reports."""
     status = {} if status is None else status
     for report in reports:
-        status = merge_node(status, report, observed_time=TIME)
+        status = merge_nodes(status, [report], observed_time=TIME)
     return status
 
 
@@ -60,15 +60,35 @@ def pod(name="web", *, node="n1", problem=""):
     return SelectedPod("shop", name, f"uid-{name}", node, problem)
 
 
-def known(*, pods=None, silent=None, gone=None, start=None, end=None, generation=1, now=NOW):
-    """What is known beside the reports; `silent` and `gone` are nodes, and since when."""
+def known(
+    *,
+    pods=None,
+    silent=None,
+    gone=None,
+    start=None,
+    end=None,
+    generation=1,
+    now=NOW,
+    is_new=False,
+    awaits_pods=False,
+):
+    """What is known beside the reports; `silent` and `gone` are nodes, and since when.
+
+    A server that `is_new` has neither heard of any agent nor seen any node yet.
+    """
     silent, gone = silent or {}, gone or {}
     return Circumstances(
         generation=generation,
         schedule=Schedule(start, end),
         pods=None if pods is None else tuple(pods),
-        node=lambda name: NodeView(silent.get(name), gone.get(name)),
+        node=lambda name: NodeView(
+            silent.get(name),
+            gone.get(name),
+            is_present=not is_new and name not in gone,
+            is_heard=not is_new,
+        ),
         now=now,
+        awaits_pods=awaits_pods,
     )
 
 

@@ -10,7 +10,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from apiserver.agentapi import SERVER_COMMON_NAME, agent_dns_name, files_path
+from apiserver.agentapi.files import files_path
+from apiserver.agentapi.names import SERVER_COMMON_NAME, agent_dns_name
 from apiserver.pki import Identity, Usage, issue
 from apiserver.serving.clock import utc_now
 from apiserver.serving.tls import client_tls

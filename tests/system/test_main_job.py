@@ -92,7 +92,7 @@ async def test_a_server_that_restarts_during_a_capture_misses_nothing(system, po
     assert numbers == list(range(30))
 
 
-async def test_a_capture_that_is_deleted_while_the_agent_is_cut_off_ends_when_it_is_back(
+async def test_trap_36_what_is_deleted_while_the_agent_is_cut_off_ends_when_it_is_back(
     system, pod
 ):
     with system.agent():

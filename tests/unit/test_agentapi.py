@@ -2,17 +2,14 @@ from dataclasses import replace
 
 import pytest
 
-from apiserver.agentapi import (
+from apiserver.agentapi.files import FileEntry, FileList, files_path
+from apiserver.agentapi.names import agent_dns_name, node_user
+from apiserver.agentapi.reports import (
     CaptureReport,
     EndpointReport,
-    FileEntry,
-    FileList,
     NodeReport,
     Rejected,
     ReportAnswer,
-    agent_dns_name,
-    files_path,
-    node_user,
 )
 
 ENDPOINT = EndpointReport(

@@ -128,11 +128,11 @@ class Caps:
             return
         namespace = attributes.namespace
         # Few namespaces have so many pods at all, and few need their selectors read here.
-        everyone = self._surroundings.pods_selected(namespace, _EVERYONE)
+        everyone = await self._surroundings.pods_selected(namespace, _EVERYONE)
         if everyone is None or len(everyone) <= most:
             return
         selector = await self._large.run(len(text), lambda: parse_selector(text))
-        pods = self._surroundings.pods_selected(namespace, selector)
+        pods = await self._surroundings.pods_selected(namespace, selector)
         if pods is not None and len(pods) > most:
             why = (
                 f"exceeded the limit of pods of one capture: its selector matches {len(pods)} of "

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Final, final
 
 from apiserver.jsontypes import JsonObject, integer_at, object_at, text_at
+from apiserver.resource.schedule import time_at
 from apiserver.resource.status.conditions import COMPLETE, condition
-from apiserver.resource.status.schedule import time_at
 
 OVER: Final = datetime.min.replace(tzinfo=UTC)
 NEVER: Final = datetime.max.replace(tzinfo=UTC)

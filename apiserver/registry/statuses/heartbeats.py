@@ -54,7 +54,8 @@ class Heartbeats:
 
     def heard(self, node: str) -> None:
         """Note that a node's agent has spoken."""
-        if node in self._silent or (node not in self._heard and UNHEARD in self._silent):
+        # Who speaks for the first time may have been silent for the server before this one.
+        if node in self._silent or node not in self._heard:
             self._back.add(node)
             self._changed.set()
         self._silent.discard(node)
@@ -72,8 +73,12 @@ class Heartbeats:
             return None
         return last.at
 
+    def is_heard(self, node: str) -> bool:
+        """Tell whether a node has spoken to this server."""
+        return node in self._heard
+
     async def next_change(self) -> frozenset[str]:
-        """Wait until nodes fall silent or are back; `UNHEARD` stands for all that never spoke.
+        """Wait until nodes fall silent, or speak (again); `UNHEARD` stands for all that never spoke.
 
         What changes between two calls is not lost.
         """

@@ -1,6 +1,6 @@
 """Reports of node agents, joined into one status write per capture (DESIGN 4, 9.1).
 
-A report only marks captures as changed and is answered at once; one task writes. What is not yet
+A report only marks captures as changed and is answered at once; others write. What is not yet
 written is lost with the process, and comes again: an agent that has lost the server sends all that
 it knows when it is back. What else may change a status (time, pods, nodes) marks captures as well.
 """
@@ -8,18 +8,20 @@ it knows when it is back. What else may change a status (time, pods, nodes) mark
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
+from typing import Final
 
 import orjson
 
-from apiserver.agentapi import CaptureReport, NodeReport, Rejected, ReportAnswer
-from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.agentapi.reports import CaptureReport, NodeReport, Rejected, ReportAnswer
+from apiserver.jsontypes import JsonObject, array_at, object_at, text_at
+from apiserver.registry.statuses.backlog import Backlog, Queue, Work
 from apiserver.registry.statuses.heartbeats import Heartbeats
-from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter, TakesLongError
 from apiserver.resource.status.bounds import sound_endpoints
-from apiserver.resource.status.merging import NodeStatus, is_older, is_state_change, merge_node
-from apiserver.wire.status import ApiError
+from apiserver.resource.status.merging import News, NodeStatus, news_in
+from apiserver.wire.status import ApiError, MissingError
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,8 @@ log = logging.getLogger(__name__)
 class Pace:
     """When statuses are written, in seconds.
 
-    Reports that arrive within `coalescing` become one write; counters alone are written at most
+    Reports that arrive within `coalescing` become one write, and of a status of many nodes, which is
+    large, all within `each_node` for each of them, up to `longest`; counters alone are written at most
     once in `counters` per capture, so that watchers are not flooded; a write that failed (the store
     is away) is tried again after `retry`. What follows from a new spec, or from pods that come and go, is
     left to settle for `surroundings`: agents mostly have their say within that, and whoever has just written an
@@ -39,21 +42,23 @@ class Pace:
     surroundings: float = 3.0
     counters: float = 5.0
     retry: float = 1.0
+    each_node: float = 0.005
+    longest: float = 1.0
 
 
 _BOOT_ID_LENGTH = 64
 
-# For a merge that is only looked at.
-_ANY_TIME = ""
+# Who writes at the same time: of what nodes reported two, so that the store has something to do while
+# the next write is made ready.
+_WRITERS: Final = (Queue.REPORTED, Queue.REPORTED, Queue.LOOKED_AT, Queue.LONG)
 
 
-@dataclass(slots=True)
-class _Pending:
-    """What the nodes said of one capture since its last write."""
+@dataclass(frozen=True, slots=True)
+class _LastWrite:
+    """When a status was written, in monotonic seconds, and the entries of how many nodes."""
 
-    subject: CaptureIdentity
-    nodes: dict[str, NodeStatus] = field(default_factory=dict)
-    due: float = 0.0
+    at: float
+    nodes: int
 
 
 class ReportMerger:
@@ -69,17 +74,17 @@ class ReportMerger:
     ) -> None:
         self._pace = pace or Pace()
         self._writer = writer
-        self._registry = writer.registry
         self._heartbeats = heartbeats
         self._monotonic = monotonic
-        # Bounded by the number of captures that exist: each is checked before it is taken.
-        self._pending: dict[str, _Pending] = {}
-        self._writing: str | None = None
-        self._last_write: dict[str, float] = {}
-        self._changed = asyncio.Event()
+        self._backlog = Backlog(monotonic)
+        # The latest last; those that make nobody wait any more are forgotten.
+        self._last_write: dict[str, _LastWrite] = {}
 
     async def take(self, report: NodeReport) -> ReportAnswer:
-        """Note what a node says; captures that are unknown, or another object by now, are refused."""
+        """Note what a node says; captures that are unknown, or another object by now, are refused.
+
+        Raises ApiError where nobody knows: the node will say it again.
+        """
         self._heartbeats.heard(report.node)
         accepted: list[str] = []
         rejected: list[Rejected] = []
@@ -93,108 +98,94 @@ class ReportMerger:
 
     def touch(self, subject: CaptureIdentity, *, urgent: bool = True) -> None:
         """Have a capture's status computed anew: at once, or some time soon if it is not `urgent`."""
+        now = self._monotonic()
         if urgent:
-            self._pend(subject, self._monotonic() + self._pace.coalescing)
-        elif subject.uid not in self._pending:
-            self._pend(subject, self._monotonic() + self._pace.surroundings)
+            self._backlog.add(subject, self._soon(subject.uid, now))
+        elif not self._backlog.waits(subject.uid):
+            self._backlog.add(subject, now + self._pace.surroundings)
 
     async def _take_one(self, report: NodeReport, capture: CaptureReport) -> str:
         # Asked before the store is read: what is written meanwhile would be in neither.
-        was_on_its_way = self._is_on_its_way(capture.uid)
+        was_on_its_way = self._backlog.holds(capture.uid)
         try:
-            stored = await self._registry.get(capture.namespace, capture.name)
-        except ApiError as error:
+            document = await self._writer.read(capture.namespace, capture.name)
+        except MissingError as error:
             return error.message
         except ValueError:
             return "no such capture"
-        document = self._registry.documents.decode(stored)
         if text_at(object_at(document, "metadata"), "uid") != capture.uid:
             return "the capture was deleted and another has its name"
         node = _node_status(report, capture)
-        status = object_at(document, "status")
-        merged = merge_node(status, node, observed_time=_ANY_TIME)
+        news = news_in(object_at(document, "status"), node)
         # What the store has says nothing of what is about to be written over it.
-        is_uncertain = was_on_its_way or self._is_on_its_way(capture.uid)
-        if merged is status and not is_uncertain:
+        is_uncertain = was_on_its_way or self._backlog.holds(capture.uid)
+        if news is News.NONE and not is_uncertain:
             return ""
-        is_overtaken = is_uncertain and capture.uid not in self._pending
-        self._note(capture, node, urgent=is_overtaken or is_state_change(status, merged))
+        is_overtaken = is_uncertain and not self._backlog.waits(capture.uid)
+        self._note(capture, node, urgent=is_overtaken or news is News.STATE)
         return ""
-
-    def _is_on_its_way(self, uid: str) -> bool:
-        return uid in self._pending or uid == self._writing
 
     def _note(self, capture: CaptureReport, node: NodeStatus, *, urgent: bool) -> None:
         now = self._monotonic()
-        due = now + self._pace.coalescing
-        if not urgent:
-            due = max(due, self._last_write.get(capture.uid, 0.0) + self._pace.counters)
-        pending = self._pend(CaptureIdentity(capture.namespace, capture.name, capture.uid), due)
-        noted = pending.nodes.get(node.node)
-        if noted is None or not is_older(node, noted.boot_id, noted.sequence):
-            pending.nodes[node.node] = node
+        due = self._soon(capture.uid, now)
+        last = self._last_write.get(capture.uid)
+        if last is not None and not urgent:
+            due = max(due, last.at + self._pace.counters)
+        subject = CaptureIdentity(capture.namespace, capture.name, capture.uid)
+        self._backlog.add(subject, due, node)
 
-    def _pend(self, subject: CaptureIdentity, due: float) -> _Pending:
-        pending = self._pending.setdefault(subject.uid, _Pending(subject, due=due))
-        pending.due = min(pending.due, due)
-        self._changed.set()
-        return pending
+    def _soon(self, uid: str, now: float) -> float:
+        """Return when a status is written that should be written at once."""
+        due, last = now + self._pace.coalescing, self._last_write.get(uid)
+        if last is None:
+            return due
+        return max(due, last.at + min(last.nodes * self._pace.each_node, self._pace.longest))
 
     async def run(self) -> None:
         """Write what is due, for ever."""
-        while True:
-            await self._wait_until_due()
-            now = self._monotonic()
-            due = [uid for uid, pending in self._pending.items() if pending.due <= now]
-            for uid in due:
-                self._writing = uid
-                await self._write(uid, self._pending.pop(uid))
-                self._writing = None
+        async with asyncio.TaskGroup() as tasks:
+            for queue in _WRITERS:
+                tasks.create_task(self._write_due(queue))
 
-    async def _wait_until_due(self) -> None:
+    async def _write_due(self, queue: Queue) -> None:
         while True:
-            self._changed.clear()
-            delay = None
-            if self._pending:
-                delay = min(each.due for each in self._pending.values()) - self._monotonic()
-                if delay <= 0:
-                    return
-            try:
-                async with asyncio.timeout(delay):
-                    await self._changed.wait()
-            except TimeoutError:
-                return
+            work = await self._backlog.next_due(queue)
+            with self._backlog.doing(work):
+                await self._write(work)
 
-    async def _write(self, uid: str, pending: _Pending) -> None:
+    async def _write(self, work: Work) -> None:
         try:
-            is_written = await self._writer.write(pending.subject, pending.nodes.values())
+            written = await self._writer.write(
+                work.subject, work.nodes.values(), may_take_long=work.takes_long
+            )
+        except TakesLongError:
+            work.takes_long = True
+            self._backlog.put_back(work, work.due)
         except ApiError as error:
-            self._failed(uid, pending, error)
+            self._failed(work, error)
         except Exception:
             # A report that this server cannot handle must not end the server for all others.
-            log.exception("status cannot be written", extra={"capture": pending.subject.name})
+            log.exception("status cannot be written", extra={"capture": work.subject.name})
         else:
-            if is_written:
-                self._remember_write(uid)
+            if written is not None:
+                self._remember_write(work.subject.uid, written)
 
-    def _failed(self, uid: str, pending: _Pending, error: ApiError) -> None:
+    def _failed(self, work: Work, error: ApiError) -> None:
         """Try again what time may mend; of a capture that is gone there is nothing left to tell."""
         if error.code == HTTPStatus.CONFLICT or error.code >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.warning("status is not written, trying again", extra={"error": error.message})
-            self._keep(uid, pending)
+            self._backlog.put_back(work, self._monotonic() + self._pace.retry)
         elif error.code != HTTPStatus.NOT_FOUND:
             log.error("status cannot be written", extra={"error": error.message})
 
-    def _remember_write(self, uid: str) -> None:
+    def _remember_write(self, uid: str, status: JsonObject) -> None:
         now = self._monotonic()
-        recent = {k: t for k, t in self._last_write.items() if now - t < self._pace.counters}
-        self._last_write = {**recent, uid: now}
-
-    def _keep(self, uid: str, pending: _Pending) -> None:
-        """Put back what could not be written, under whatever was reported since."""
-        newer = self._pending.setdefault(uid, pending)
-        newer.nodes = pending.nodes | newer.nodes
-        newer.due = self._monotonic() + self._pace.retry
+        self._last_write.pop(uid, None)
+        self._last_write[uid] = _LastWrite(now, len(array_at(status, "files")))
+        for oldest in tuple(self._last_write):
+            if now - self._last_write[oldest].at < max(self._pace.counters, self._pace.longest):
+                break
+            del self._last_write[oldest]
 
 
 def _node_status(report: NodeReport, capture: CaptureReport) -> NodeStatus:

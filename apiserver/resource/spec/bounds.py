@@ -8,12 +8,16 @@ from typing import Final
 
 from apiserver.fields import FieldError, forbidden, too_long, too_many
 from apiserver.jsontypes import JsonObject, array_at, text_at
-from apiserver.resource.expressions import MAX_EXPRESSION_BYTES
-from apiserver.resource.filters import MAX_NETS, MAX_PORT_TERMS, MAX_RULES
 
 # Room for 10,000 operands; to parse so much takes half a second.
 MAX_SELECTOR_BYTES: Final = 256 << 10
+MAX_RULES: Final = 128
+
+# In all rules together.
+MAX_PORT_TERMS: Final = 128
+MAX_NETS: Final = 128
 MAX_FLAG_TERMS: Final = 128
+MAX_EXPRESSION_BYTES: Final = 16 << 10
 
 
 def size_errors(spec: JsonObject) -> list[FieldError]:

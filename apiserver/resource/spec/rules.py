@@ -4,7 +4,7 @@
 what could not be read.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import TypeVar
 
@@ -15,11 +15,12 @@ from apiserver.resource.spec import ports
 from apiserver.resource.spec.badvalues import InvalidError, MalformedError, read, whole_number
 from apiserver.resource.spec.networks import parse_network
 from apiserver.resource.spec.tcpflags import parse_tcp_flags
-from apiserver.resource.types import Direction, Filter, Network
+from apiserver.resource.types import Direction, Filter
 
 _Value = TypeVar("_Value")
 
-_ICMP_PROTOCOLS = (ports.ICMP, ports.ICMPV6)
+# Of which version of IP each is.
+_ICMP_VERSIONS = {ports.ICMP: 4, ports.ICMPV6: 6}
 MAX_ICMP_TYPE = 255
 
 
@@ -110,17 +111,34 @@ def _expression(value: JsonValue) -> str:
 def contradictions(rule: JsonObject, decoded: Filter, path: str) -> Iterator[FieldError]:
     """Give the members of a rule that no packet meets together; `decoded` is all that could be read."""
     yield from _of_other_protocols(rule, path)
-    sources, destinations = _versions(decoded.src_nets), _versions(decoded.dst_nets)
-    are_read = all(
-        len(nets) == len(array_at(rule, name))
-        for name, nets in (("srcNets", decoded.src_nets), ("dstNets", decoded.dst_nets))
-    )
-    if are_read and sources and destinations and not sources & destinations:
+    nets = {"srcNets": decoded.src_nets, "dstNets": decoded.dst_nets}
+    # Of those that could not be read nothing is known.
+    versions: dict[str, set[int]] = {
+        name: {net.version for net in read}
+        for name, read in nets.items()
+        if read and len(read) == len(array_at(rule, name))
+    }
+    yield from _of_other_families(rule, decoded, versions, path)
+
+
+def _of_other_families(
+    rule: JsonObject, decoded: Filter, versions: Mapping[str, set[int]], path: str
+) -> Iterator[FieldError]:
+    if decoded.icmp_type is not None and decoded.protocol in _ICMP_VERSIONS:
+        version = _ICMP_VERSIONS[decoded.protocol]
+        for name in versions:
+            if version not in versions[name]:
+                yield invalid(
+                    f"{path}.{name}",
+                    rule[name],
+                    f"must have an IPv{version} network: a packet with this icmpType is IPv{version}",
+                )
+    elif len(versions) > 1 and not set.intersection(*versions.values()):
         yield invalid(
             f"{path}.dstNets",
             rule["dstNets"],
-            f"must have a network of the same family as srcNets, which are all {_family(sources)}; "
-            "a packet's addresses are of one family",
+            "must have a network of the same family as srcNets, which are all "
+            f"{_family(versions['srcNets'])}; a packet's addresses are of one family",
         )
 
 
@@ -131,7 +149,7 @@ def _of_other_protocols(rule: JsonObject, path: str) -> Iterator[FieldError]:
     except (MalformedError, InvalidError):
         return
     has_type = rule.get("icmpType") is not None
-    if has_type and protocol not in _ICMP_PROTOCOLS:
+    if has_type and protocol not in _ICMP_VERSIONS:
         yield forbidden(f"{path}.icmpType", "may be set only with protocol ICMP or ICMPv6")
     if protocol is None:
         return
@@ -142,10 +160,6 @@ def _of_other_protocols(rule: JsonObject, path: str) -> Iterator[FieldError]:
         yield forbidden(
             f"{path}.tcpFlags", f"protocol {rule['protocol']} has no such flags; only TCP has"
         )
-
-
-def _versions(nets: tuple[Network, ...]) -> set[int]:
-    return {net.version for net in nets}
 
 
 def _family(versions: set[int]) -> str:

@@ -12,9 +12,9 @@ from datetime import datetime
 from typing import Final
 
 from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
+from apiserver.resource.schedule import Phase, time_at
 from apiserver.resource.status.merging import endpoints_of, entries_of
-from apiserver.resource.status.outlook import Outlook, outlook_of
-from apiserver.resource.status.schedule import Phase, time_at
+from apiserver.resource.status.outlook import LIMITS, Outlook, outlook_of
 from apiserver.resource.status.unreported import Circumstances, with_unreported
 from apiserver.resource.times import render_time
 from apiserver.resource.types import State
@@ -22,8 +22,7 @@ from apiserver.resource.types import State
 READY: Final = "Ready"
 COMPLETE: Final = "Complete"
 
-_LIMITS: Final = frozenset({"PacketLimit", "ByteLimit", "DurationLimit"})
-
+_PODS_TO_COME = "the pods that the selector matches are not known yet"
 _MESSAGE_LENGTH = 1024
 _REASON = re.compile(r"[A-Za-z][A-Za-z0-9]{0,63}", re.ASCII)
 
@@ -45,8 +44,10 @@ def completed(status: JsonObject, known: Circumstances) -> JsonObject:
     whole = with_unreported(status, known)
     if known.pods is None and known.phase is Phase.RUNNING and not whole:
         return status
-    outlook = outlook_of(whole, known, is_settled=_is_complete(status, known.generation))
-    ready, complete = _readiness(outlook, known), _completeness(whole, outlook, known)
+    is_settled = _is_complete(status, known.generation)
+    outlook = outlook_of(whole, known, is_settled=is_settled)
+    ready = _readiness(outlook, known, condition(status, READY))
+    complete = _completeness(whole, outlook, known, is_settled=is_settled)
     conditions = array_at(status, "conditions")
     judged = _with(conditions, COMPLETE, complete, known)
     judged = _with(judged, READY, ready, known)
@@ -92,7 +93,7 @@ def _is_complete(status: JsonObject, generation: int) -> bool:
     )
 
 
-def _readiness(outlook: Outlook, known: Circumstances) -> _Verdict:
+def _readiness(outlook: Outlook, known: Circumstances, before: JsonObject) -> _Verdict:
     match known.phase:
         case Phase.ENDED:
             return _Verdict(holds=False, reason="Finished", message="spec.endTime has passed")
@@ -105,7 +106,27 @@ def _readiness(outlook: Outlook, known: Circumstances) -> _Verdict:
             if problems:
                 message = "; ".join(each.message for each in problems)
                 return _Verdict(holds=False, reason=problems[0].reason, message=message)
-            return _without_problems(outlook, known)
+            verdict = _without_problems(outlook, known)
+            return _not_yet(outlook, known, verdict, before) if known.are_pods_to_come else verdict
+
+
+def _not_yet(
+    outlook: Outlook, known: Circumstances, verdict: _Verdict, before: JsonObject
+) -> _Verdict:
+    """Return what to say of a capture while it is not known which pods it selects.
+
+    It is no readier than it was: else a server that begins would take back for a moment what the one
+    before it has said.
+    """
+    is_current = integer_at(before, "observedGeneration") == known.generation
+    was_ready = is_current and text_at(before, "status") == "True"
+    reason, message = text_at(before, "reason"), text_at(before, "message")
+    stands = {"Waiting"} if outlook.attached else {"Waiting", "NoEndpoints"}
+    if is_current and reason in stands:
+        return _Verdict(holds=False, reason=reason, message=message)
+    if verdict.reason == "Finished" or (verdict.holds and was_ready):
+        return verdict
+    return _Verdict(holds=False, reason="Waiting", message=_PODS_TO_COME)
 
 
 def _without_problems(outlook: Outlook, known: Circumstances) -> _Verdict:
@@ -124,12 +145,17 @@ def _without_problems(outlook: Outlook, known: Circumstances) -> _Verdict:
     return _Verdict(holds=False, reason="NoEndpoints", message=message)
 
 
-def _completeness(status: JsonObject, outlook: Outlook, known: Circumstances) -> _Verdict:
+def _completeness(
+    status: JsonObject, outlook: Outlook, known: Circumstances, *, is_settled: bool
+) -> _Verdict:
     match known.phase:
         case Phase.SCHEDULED:
             return _Verdict(holds=False, reason="Scheduled", message="it has not begun")
         case Phase.RUNNING:
-            return _completeness_by_limits(status, outlook)
+            by_limits = text_at(condition(status, COMPLETE), "reason") in LIMITS
+            if is_settled and by_limits and not outlook.is_reopened:
+                return _Verdict(holds=True, reason=_stop_reason(status), message=_sums(status))
+            return _completeness_by_limits(status, outlook, known)
         case Phase.ENDED if outlook.unended:
             message = f"not known to have ended on {outlook.unended}"
             reason = "AgentUnreachable" if outlook.is_unreachable else "Ending"
@@ -138,14 +164,18 @@ def _completeness(status: JsonObject, outlook: Outlook, known: Circumstances) ->
             return _Verdict(holds=True, reason=_stop_reason(status), message=_sums(status))
 
 
-def _completeness_by_limits(status: JsonObject, outlook: Outlook) -> _Verdict:
+def _completeness_by_limits(
+    status: JsonObject, outlook: Outlook, known: Circumstances
+) -> _Verdict:
     """Tell whether a capture without an end is over because every endpoint has reached a limit.
 
     A pod that is selected later has all its limits before it, and reopens the capture.
     """
     if outlook.attached or not outlook.over or outlook.problems():
         return _Verdict(holds=False, reason="Running", message="it goes on")
-    if _LIMITS.issuperset(outlook.reasons):
+    if outlook.has_met_limits and known.are_pods_to_come:
+        return _Verdict(holds=False, reason="Running", message=_PODS_TO_COME)
+    if outlook.has_met_limits:
         return _Verdict(holds=True, reason=_stop_reason(status), message=_sums(status))
     message = "all is over, but pods that are selected later are captured, until spec.endTime"
     return _Verdict(holds=False, reason="OpenEnded", message=message)

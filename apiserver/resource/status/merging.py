@@ -8,9 +8,10 @@ known then.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from enum import Enum
 
 from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
-from apiserver.resource.status.bounds import bounded_entries
+from apiserver.resource.status.bounds import STATUS_BYTES, bounded_entries, bounded_entry
 from apiserver.resource.types import State
 
 # From what one sees first to what one sees last, where endpoints or nodes differ.
@@ -25,6 +26,14 @@ _TOTALS = ("packets", "bytes", "dropped")
 
 # In the place of the interface, where an entry of the server's own stands for several pods.
 UNREPORTED = "unreported"
+
+
+class News(Enum):
+    """What a report changes in a status."""
+
+    NONE = "nothing"
+    COUNTERS = "what is counted"
+    STATE = "more than that"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +66,42 @@ def status_state(status: JsonObject) -> str:
     )
 
 
-def merge_node(status: JsonObject, reported: NodeStatus, *, observed_time: str) -> JsonObject:
-    """Return the status with one node's entry brought up to date, within what a status may have.
+def merge_nodes(
+    status: JsonObject, reports: Iterable[NodeStatus], *, observed_time: str
+) -> JsonObject:
+    """Return the status with nodes' entries brought up to date, within what a status may have.
 
-    The very `status` is returned where nothing changes: an old or repeated report, one that says
-    what is known, or one of a node that has nothing of this capture.
+    The very `status` is returned where nothing changes: by old or repeated reports, by those that say
+    what is known, and by those of nodes that have nothing of this capture.
     """
+    known = {text_at(each, "node"): each for each in entries_of(status)}
+    told = [each for each in reports if not _is_nothing_new(each, known.get(each.node))]
+    share = STATUS_BYTES // max(len(known.keys() | {each.node for each in told}), 1)
+    changed: dict[str, JsonObject] = {}
+    for each in told:
+        entry = bounded_entry(_entry(each, observed_time), max_bytes=share)
+        before = known.get(each.node)
+        if before is None or not _says_the_same(entry, reported_part(before)):
+            changed[each.node] = entry
+    if not changed:
+        return status
+    merged = known | changed
+    return with_entries(status, bounded_entries([merged[name] for name in sorted(merged)]))
+
+
+def news_in(status: JsonObject, reported: NodeStatus) -> News:
+    """Tell what a report would change: only this node's entry is looked at, however many there are."""
     entries = entries_of(status)
     known = next((each for each in entries if text_at(each, "node") == reported.node), None)
-    if not (reported.endpoints or reported.file_names) and not _is_reported(known):
-        return status
-    if known is not None and is_older(
-        reported, text_at(known, "bootID"), integer_at(known, "sequence")
-    ):
-        return status
-    others = [each for each in entries if each is not known]
-    merged = sorted(
-        [*others, _entry(reported, observed_time)], key=lambda each: text_at(each, "node")
-    )
-    merged = bounded_entries(merged)
-    entry = next(each for each in merged if text_at(each, "node") == reported.node)
-    if known is not None and _says_the_same(entry, known):
-        return status
-    return with_entries(status, merged)
+    if _is_nothing_new(reported, known):
+        return News.NONE
+    if known is None:
+        return News.STATE
+    before = reported_part(known)
+    entry = bounded_entry(_entry(reported, ""), max_bytes=STATUS_BYTES // len(entries))
+    if _says_the_same(entry, before):
+        return News.NONE
+    return News.COUNTERS if _without_counters(entry) == _without_counters(before) else News.STATE
 
 
 def entries_of(status: JsonObject) -> list[JsonObject]:
@@ -130,24 +152,23 @@ def reported_part(entry: JsonObject) -> JsonObject:
     return with_state({**without_state, "endpoints": [*reported]}, reported)
 
 
-def is_state_change(before: JsonObject, after: JsonObject) -> bool:
-    """Tell whether more than counters differ between two statuses."""
-    return _without_counters(before) != _without_counters(after)
-
-
 def is_older(reported: NodeStatus, boot_id: str, sequence: int) -> bool:
     """Tell whether a report comes after one that it should have come before, or is that one."""
     return reported.boot_id == boot_id and reported.sequence <= sequence
 
 
-def _is_reported(entry: JsonObject | None) -> bool:
-    return entry is not None and "bootID" in entry
+def _is_nothing_new(reported: NodeStatus, known: JsonObject | None) -> bool:
+    """Tell whether a report is known to change nothing: it is late, or of nothing then and now."""
+    if known is None:
+        return not (reported.endpoints or reported.file_names)
+    if "bootID" not in known and not (reported.endpoints or reported.file_names):
+        return True
+    return is_older(reported, text_at(known, "bootID"), integer_at(known, "sequence"))
 
 
 def _says_the_same(entry: JsonObject, known: JsonObject) -> bool:
     """Compare all but the fields that every report changes."""
     changing = {"sequence", "observedTime"}
-    known = reported_part(known)
     return {k: v for k, v in entry.items() if k not in changing} == {
         k: v for k, v in known.items() if k not in changing
     }
@@ -181,23 +202,19 @@ def _totals(entries: list[JsonObject]) -> JsonObject:
     return totals
 
 
-def _without_counters(status: JsonObject) -> list[tuple[object, ...]]:
-    return [
-        (
-            text_at(entry, "node"),
-            entry.get("observedGeneration"),
-            entry.get("fileNames"),
-            entry.get("fileNamesOmitted"),
-            [
-                (
-                    text_at(each, "podUID"),
-                    text_at(each, "interface"),
-                    text_at(each, "state"),
-                    text_at(each, "stopReason"),
-                    text_at(each, "message"),
-                )
-                for each in endpoints_of(entry)
-            ],
-        )
-        for entry in entries_of(status)
-    ]
+def _without_counters(entry: JsonObject) -> tuple[object, ...]:
+    return (
+        entry.get("observedGeneration"),
+        entry.get("fileNames"),
+        entry.get("fileNamesOmitted"),
+        [
+            (
+                text_at(each, "podUID"),
+                text_at(each, "interface"),
+                text_at(each, "state"),
+                text_at(each, "stopReason"),
+                text_at(each, "message"),
+            )
+            for each in endpoints_of(entry)
+        ],
+    )

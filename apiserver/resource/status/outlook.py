@@ -2,13 +2,20 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from apiserver.jsontypes import JsonObject, integer_at, text_at
+from apiserver.resource.schedule import later
 from apiserver.resource.status.merging import endpoints_of, entries_of, one_by_one
-from apiserver.resource.status.schedule import later
-from apiserver.resource.status.unreported import Circumstances, endpoint_count, is_unfinished
+from apiserver.resource.status.unreported import (
+    Circumstances,
+    endpoint_count,
+    is_gone,
+    is_stale,
+    is_unfinished,
+    silent_since,
+)
 from apiserver.resource.surroundings import SelectedPod
-from apiserver.resource.times import render_time
 from apiserver.resource.types import State
 
 # After its end a capture waits so long for pods that no agent has spoken of yet.
@@ -16,8 +23,14 @@ SETTLING_SECONDS = 60.0
 
 _ATTACHED = frozenset({State.WAITING_FOR_TRAFFIC, State.CAPTURING})
 
+# Ended because they have all that was asked for.
+LIMITS: Final = frozenset({"PacketLimit", "ByteLimit", "DurationLimit"})
+
 # Ended because they are selected no more: no concern of who asks whether all that are selected run.
 _NO_LONGER_SELECTED = frozenset({"Deleted", "Unselected"})
+
+# Who says that something has ended may not say why.
+_NO_REASON = "Unknown"
 
 # So many are named in a message, the others are a number.
 _NAMED = 3
@@ -50,6 +63,17 @@ class Outlook:
         """What is not known to have ended, empty if all is."""
         return _listed(self.running_on)
 
+    @property
+    def is_reopened(self) -> bool:
+        """Whether what was complete by limits is so no more: something runs, or should."""
+        is_unlimited = not LIMITS.issuperset(self.reasons)
+        return bool(self.attached or self.failures or self.waiting or is_unlimited)
+
+    @property
+    def has_met_limits(self) -> bool:
+        """Whether all that is over has reached a limit."""
+        return bool(self.over) and LIMITS.issuperset(self.reasons)
+
     def problems(self) -> list[Problem]:
         """Return what keeps the capture from being ready, the most urgent first."""
         found = []
@@ -66,7 +90,7 @@ class Outlook:
 def outlook_of(status: JsonObject, known: Circumstances, *, is_settled: bool) -> Outlook:
     """Add up a status; `is_settled` if the capture was complete already, by the same spec."""
     outlook = Outlook()
-    entries = [each for each in entries_of(status) if not known.is_gone(text_at(each, "node"))]
+    entries = [each for each in entries_of(status) if not is_gone(each)]
     for entry in entries:
         _add_entry(outlook, entry, known)
     unreported = _unreported(entries, known)
@@ -77,23 +101,24 @@ def outlook_of(status: JsonObject, known: Circumstances, *, is_settled: bool) ->
     end = known.schedule.end
     if not is_settled and end is not None and known.now < later(end, SETTLING_SECONDS):
         outlook.running_on += [f"pod {each.name}" for each in unreported if not each.problem]
+        if known.are_pods_to_come:
+            outlook.running_on.append("pods that are not known yet")
     return outlook
 
 
 def _add_entry(outlook: Outlook, entry: JsonObject, known: Circumstances) -> None:
-    node = text_at(entry, "node")
-    silent_since = known.node(node).silent_since if "bootID" in entry else None
-    is_stale = 0 < integer_at(entry, "observedGeneration") < known.generation
+    node, silent = text_at(entry, "node"), silent_since(entry)
+    stale = is_stale(entry, known)
     present = [each for each in one_by_one(entry) if _is_selected(each)]
     for endpoint in present:
         _add_endpoint(outlook, endpoint, node)
-    if silent_since is not None and present:
-        outlook.silent.append(f"node {node} since {render_time(silent_since)}")
-    elif is_stale:
+    if silent and present:
+        outlook.silent.append(f"node {node} since {silent}")
+    elif stale:
         outlook.waiting.append(f"node {node} to see the last change")
-    if is_unfinished(entry) or (is_stale and silent_since is None):
+    if is_unfinished(entry) or (stale and not silent):
         outlook.running_on.append(f"node {node}")
-        outlook.is_unreachable |= silent_since is not None
+        outlook.is_unreachable |= bool(silent)
 
 
 def _is_selected(endpoint: JsonObject) -> bool:
@@ -106,8 +131,8 @@ def _add_endpoint(outlook: Outlook, endpoint: JsonObject, node: str) -> None:
         outlook.attached += number
     elif state == State.FINISHED:
         outlook.over += number
-        reason = text_at(endpoint, "stopReason")
-        if reason and reason not in outlook.reasons:
+        reason = text_at(endpoint, "stopReason") or _NO_REASON
+        if reason not in outlook.reasons:
             outlook.reasons.append(reason)
     elif state == State.ERROR:
         outlook.failures += number

@@ -2,15 +2,18 @@
 that are gone (DESIGN 9.1). Pure.
 
 It is made anew from what is known now whenever a status is computed, so that it goes as soon as it
-is true no more. A pod that an agent reports is the agent's to speak of.
+is true no more. A pod that an agent reports is the agent's to speak of. A server that has just begun
+knows little: what the one before it has said stands until this one knows better.
 """
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
 from apiserver.jsontypes import JsonObject, integer_at, text_at
+from apiserver.resource.schedule import Phase, Schedule, later
 from apiserver.resource.status.merging import (
     UNREPORTED,
     endpoints_of,
@@ -21,7 +24,6 @@ from apiserver.resource.status.merging import (
     with_entries,
     with_state,
 )
-from apiserver.resource.status.schedule import Phase, Schedule, later
 from apiserver.resource.surroundings import NodeView, SelectedPod
 from apiserver.resource.times import render_time
 from apiserver.resource.types import State
@@ -34,6 +36,8 @@ _NODE_PODS: Final = 20
 _CAPTURE_PODS: Final = 100
 
 _GONE = "node is gone; its files are lost"
+_SILENT = "the agent has not been heard of since {}; this is how it was then"
+_SILENT_SINCE = re.compile(re.escape(_SILENT).replace(r"\{\}", r"(\S+)"))
 _MESSAGE_LENGTH = 256
 
 
@@ -41,7 +45,8 @@ _MESSAGE_LENGTH = 256
 class Circumstances:
     """What a status follows from, beside the reports of the nodes.
 
-    `pods` are those that the selector matches, None where nobody knows; `node` tells about a node.
+    `pods` are those that the selector matches, None where nobody knows, which changes soon if this
+    `awaits_pods`; `node` tells about a node.
     """
 
     generation: int
@@ -49,6 +54,12 @@ class Circumstances:
     pods: tuple[SelectedPod, ...] | None
     node: Callable[[str], NodeView]
     now: datetime
+    awaits_pods: bool = False
+
+    @property
+    def are_pods_to_come(self) -> bool:
+        """Whether it is not known yet which pods are selected."""
+        return self.pods is None and self.awaits_pods
 
     @property
     def phase(self) -> Phase:
@@ -75,7 +86,7 @@ def with_unreported(status: JsonObject, known: Circumstances) -> JsonObject:
         for name, pods in blocked.items():
             endpoints = _unreported_endpoints(pods, min(most, _NODE_PODS))
             after[name] = _with_endpoints(after.get(name, {"node": name}), endpoints)
-    entries = [_judged(after[name], known) for name in sorted(after)]
+    entries = [_judged(after[name], before.get(name, {}), known) for name in sorted(after)]
     if entries == entries_of(status):
         return status
     return with_entries(status, entries)
@@ -139,18 +150,38 @@ def _with_endpoints(entry: JsonObject, more: list[JsonObject]) -> JsonObject:
     return with_state({**entry, "endpoints": [*endpoints]}, endpoints)
 
 
-def _judged(entry: JsonObject, known: Circumstances) -> JsonObject:
-    """Return an entry with what is known of its node, where its agent cannot be asked."""
+def _judged(entry: JsonObject, before: JsonObject, known: Circumstances) -> JsonObject:
+    """Return an entry with what is known of its node, where its agent cannot be asked.
+
+    `before` is the entry as it was: that a node is gone is so until it is seen again, and that its agent
+    is silent until it speaks.
+    """
     node = text_at(entry, "node")
-    if known.is_gone(node):
+    view = known.node(node)
+    if known.is_gone(node) or (is_gone(before) and not view.is_present):
         return {**entry, "state": str(State.ERROR), "message": _GONE}
-    since = known.node(node).silent_since
-    if since is None or "bootID" not in entry or not is_unfinished(entry):
+    if "bootID" not in entry or not (is_unfinished(entry) or is_stale(entry, known)):
         return entry
-    message = (
-        f"the agent has not been heard of since {render_time(since)}; this is how it was then"
-    )
-    return {**entry, "message": message}
+    since = render_time(view.silent_since) if view.silent_since else ""
+    if not view.is_heard:
+        since = silent_since(before) or since
+    return {**entry, "message": _SILENT.format(since)} if since else entry
+
+
+def is_gone(entry: JsonObject) -> bool:
+    """Tell whether an entry says that its node is gone."""
+    return text_at(entry, "message") == _GONE
+
+
+def silent_since(entry: JsonObject) -> str:
+    """Return since when an entry says that its agent is silent, empty if it does not."""
+    found = _SILENT_SINCE.fullmatch(text_at(entry, "message"))
+    return found[1] if found else ""
+
+
+def is_stale(entry: JsonObject, known: Circumstances) -> bool:
+    """Tell whether an entry is of an earlier spec, by what its agent said last."""
+    return 0 < integer_at(entry, "observedGeneration") < known.generation
 
 
 def is_unfinished(entry: JsonObject) -> bool:

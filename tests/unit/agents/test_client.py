@@ -7,7 +7,7 @@ from datetime import timedelta
 import aiohttp
 import pytest
 
-from apiserver import agentapi
+from apiserver.agentapi.names import agent_dns_name
 from apiserver.agents import client as agents_client
 from apiserver.agents.client import AgentClient, AgentUnreachableError, CaptureFiles
 from apiserver.agents.directory import AgentAddress, StaticDirectory
@@ -52,7 +52,7 @@ async def asking(authority, **agents: Agent):
     now = utc_now()
     addresses, servers = {}, []
     for node, agent in agents.items():
-        names = Identity("agent", dns_names=(agentapi.agent_dns_name(node),))
+        names = Identity("agent", dns_names=(agent_dns_name(node),))
         tls = ServerTLS.any_client(issue(authority, names, now=now, lifetime=LIFETIME)).context
         server = await asyncio.start_server(agent.serve, "127.0.0.1", 0, ssl=tls)
         servers.append(server)

@@ -8,6 +8,7 @@ import pytest
 from apiserver.cluster.buckets import BURST
 from apiserver.cluster.events import (
     COUNT_SECONDS,
+    LEFT_OUT_SECONDS,
     MAX_SERIES,
     SERIES_SECONDS,
     TOO_LATE_SECONDS,
@@ -168,6 +169,18 @@ async def test_no_capture_floods_the_cluster(cluster, recording):
 
     assert len(cluster.events) == BURST + 1
     assert "another" in cluster.counts
+
+
+async def test_that_something_is_left_out_is_said_now_and_then(cluster, recording, caplog):
+    async with recording() as recorder:
+        for i in range(BURST + 5):
+            recorder.record(a_capture(), happened(f"pod x-{i}"))
+        await pass_time(LEFT_OUT_SECONDS)
+        for i in range(5):
+            recorder.record(a_capture(), happened(f"pod y-{i}"))
+
+    assert [each.dropped for each in caplog.records] == [1, 6]
+    assert caplog.messages == ["events are left out: there are too many"] * 2
 
 
 async def test_what_waits_is_bounded_and_the_oldest_is_left_out(cluster, recording):

@@ -29,6 +29,9 @@ class Silence:
     def silent_since(self, node):
         return self.since.get(node)
 
+    def is_heard(self, node):
+        return node not in self.since
+
 
 def a_pod(name, *, node="n1", phase="Running", host=False, account="default", **labels):
     return {
@@ -90,7 +93,7 @@ def following(client, agents, silence):
 
 async def known(surroundings, selector="all()"):
     """Wait until it is known what is selected in the shop, and return it."""
-    while (pods := surroundings.pods_selected("shop", parse(selector))) is None:
+    while (pods := await surroundings.pods_selected("shop", parse(selector))) is None:
         await surroundings.next_change()
     return pods
 
@@ -102,9 +105,24 @@ async def names_selected(surroundings, selector="all()"):
 async def changes_until(surroundings, condition):
     """Wait until something is so; return all that was told of until then."""
     seen: frozenset[str] = frozenset()
-    while not condition():
+    while not await condition(surroundings):
         seen |= await surroundings.next_change()
     return seen
+
+
+def is_gone(node):
+    async def so(surroundings):
+        return surroundings.node(node).gone_since is not None
+
+    return so
+
+
+def selects(selector, *names):
+    async def so(surroundings):
+        pods = await surroundings.pods_selected("shop", parse(selector))
+        return pods is not None and [each.name for each in pods] == [*names]
+
+    return so
 
 
 async def until(condition):
@@ -115,7 +133,8 @@ async def until(condition):
 async def settled(surroundings):
     """Wait until everything is known that there is at first, and nothing of it is left to tell."""
     await known(surroundings)
-    await changes_until(surroundings, lambda: surroundings.node("nowhere").gone_since is not None)
+
+    await changes_until(surroundings, is_gone("nowhere"))
     with suppress(TimeoutError):
         async with asyncio.timeout(0):
             await surroundings.next_change()
@@ -163,7 +182,7 @@ async def test_pods_with_their_nodes_network_are_never_selected_and_can_be_named
 
     async with following() as surroundings:
         selected = await names_selected(surroundings)
-        (host,) = surroundings.host_network_pods("shop", parse("all()"))
+        (host,) = await surroundings.host_network_pods("shop", parse("all()"))
 
     assert selected == ["web"]
     assert (host.name, host.problem) == ("proxy", "has its node's network")
@@ -174,8 +193,8 @@ async def test_nothing_is_known_before_everything_was_listed(api, following):
     api.refusals["GET", ALL_PODS] = (503, "ServiceUnavailable")
 
     async with following() as surroundings:
-        assert surroundings.pods_selected("shop", parse("all()")) is None
-        assert surroundings.host_network_pods("shop", parse("all()")) == ()
+        assert await surroundings.pods_selected("shop", parse("all()")) is None
+        assert await surroundings.host_network_pods("shop", parse("all()")) == ()
 
 
 @pytest.mark.usefixtures("shop")
@@ -187,10 +206,8 @@ async def test_nothing_is_known_before_the_agents_are(api, client, silence):
         asyncio.timeout(20),
         following_surroundings(client, agents, silence) as surroundings,
     ):
-        await changes_until(
-            surroundings, lambda: surroundings.pods_selected("shop", parse("none == ''")) == ()
-        )
-        assert surroundings.pods_selected("shop", parse("all()")) is None
+        await changes_until(surroundings, selects("none == ''"))
+        assert await surroundings.pods_selected("shop", parse("all()")) is None
 
         agents.replace([an_agent("n1")])
         assert await surroundings.next_change() == EVERYTHING
@@ -203,14 +220,11 @@ async def test_changes_name_the_namespaces(api, following):
     async with following() as surroundings:
         await settled(surroundings)
 
-        def is_selected():
-            return bool(surroundings.pods_selected("shop", parse("tier == 'one'")))
-
         await api.create(PODS, a_pod("one", tier="one"))
-        assert await changes_until(surroundings, is_selected) == SHOP
+        assert await changes_until(surroundings, selects("tier == 'one'", "one")) == SHOP
 
         await api.delete(f"{PODS}/one")
-        assert await changes_until(surroundings, lambda: not is_selected()) == SHOP
+        assert await changes_until(surroundings, selects("tier == 'one'")) == SHOP
 
         labelled = api.get(f"{NAMESPACES}/shop")
         labelled["metadata"]["labels"] = {"team": "blue"}
@@ -257,7 +271,7 @@ async def test_service_accounts_are_followed_from_the_first_selector_that_mentio
         await settled(surroundings)
         assert asked not in api.requests
 
-        assert surroundings.pods_selected("shop", parse("pcsa.tier == 'one'")) is None
+        assert await surroundings.pods_selected("shop", parse("pcsa.tier == 'one'")) is None
         assert await surroundings.next_change() == EVERYTHING
         assert await names_selected(surroundings, "pcsa.tier == 'one'") == ["web"]
         name = "pcsa.projectcalico.org/name == 'gone'"
@@ -272,7 +286,7 @@ async def test_a_missing_right_is_named_once_and_heals(api, following, caplog):
 
     async with following() as surroundings:
         await until(lambda: api.requests.count(("GET", ALL_PODS)) == 3)
-        assert surroundings.pods_selected("shop", parse("all()")) is None
+        assert await surroundings.pods_selected("shop", parse("all()")) is None
 
         del api.refusals["GET", ALL_PODS]
         assert await names_selected(surroundings) == ["web"]
@@ -298,10 +312,11 @@ async def test_nodes_may_be_silent_or_gone(api, following, silence):
     await api.create(NODES, {"metadata": {"name": "n1"}})
     silence.since["n2"] = NOON
     async with following() as surroundings:
-        await changes_until(surroundings, lambda: surroundings.node("n2").gone_since is not None)
+        assert surroundings.node("n1") == NodeView(is_heard=True)
+        await changes_until(surroundings, is_gone("n2"))
 
-        assert surroundings.node("n1") == NodeView()
+        assert surroundings.node("n1") == NodeView(is_present=True, is_heard=True)
         assert surroundings.node("n2") == NodeView(silent_since=NOON, gone_since=NOON)
 
         await api.delete(f"{NODES}/n1")
-        await changes_until(surroundings, lambda: surroundings.node("n1").gone_since is not None)
+        await changes_until(surroundings, is_gone("n1"))

@@ -7,7 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.agentapi import SERVER_COMMON_NAME, agent_dns_name, files_path
+from apiserver.agentapi.files import files_path
+from apiserver.agentapi.names import SERVER_COMMON_NAME, agent_dns_name
 from apiserver.pki import Identity, Usage, issue
 from apiserver.resource.types import CaptureUID
 from apiserver.serving.clock import utc_now

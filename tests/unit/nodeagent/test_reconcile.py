@@ -157,3 +157,10 @@ async def test_pods_that_come_and_go_leave_sums_behind(agent, monkeypatch):
     state = await asyncio.to_thread(read_state, Path(report.directory))
     assert state is not None
     assert len(state.endpoints) == 6
+
+
+async def test_trap_30_the_directory_that_is_told_is_the_captures_own(agent):
+    agent.apply()
+    await agent.until("WaitingForTraffic")
+
+    assert agent.reported.newest["u1"].directory == str(agent.root / "shop" / "http")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from apiserver.pcap.compiler import CompilerError, FilterCompiler
+from apiserver.pcap.child import CompilerError
+from apiserver.pcap.compiler import CompilerBusyError, FilterCompiler
 from apiserver.pcap.program import FilterError
 from apiserver.resource.filters import CAPTURE_ALL, Alternative, PacketFilter
 from tests.support.filters import pcap_filter
@@ -83,6 +84,81 @@ async def test_a_filter_that_takes_too_long_is_too_complex_and_leaves_no_process
     assert children() <= before
 
 
+async def test_a_filter_that_took_too_long_is_not_tried_again_for_a_while(compiler):
+    loop = asyncio.get_running_loop()
+    with pytest.raises(FilterError):
+        await compiler.check(pcap_filter(ENDLESS), deadline_seconds=0.3)
+    before = loop.time()
+
+    with pytest.raises(FilterError, match="too complex"):
+        await compiler.check(pcap_filter(ENDLESS), deadline_seconds=GENEROUS_SECONDS)
+
+    assert loop.time() - before < 1
+
+
+async def test_a_filter_that_took_too_long_is_tried_again_later(compiler, monkeypatch):
+    with pytest.raises(FilterError):
+        await compiler.check(pcap_filter("tcp port 80"), deadline_seconds=0.0)
+    later = asyncio.get_running_loop().time() + 60
+    monkeypatch.setattr("apiserver.pcap.compiler._now", lambda: later)
+
+    assert await compiler.check(pcap_filter("tcp port 80"), deadline_seconds=GENEROUS_SECONDS)
+
+
+async def test_others_that_take_long_keep_nobody_waiting_for_longer_than_is_said():
+    async with FilterCompiler(concurrency=1, wait_seconds=0.1) as compiler:
+        async with asyncio.TaskGroup() as group:
+            long = group.create_task(
+                compiler.check(pcap_filter(ENDLESS), deadline_seconds=GENEROUS_SECONDS)
+            )
+            await asyncio.sleep(0)
+
+            with pytest.raises(CompilerBusyError):
+                await compiler.check(pcap_filter("tcp"), deadline_seconds=GENEROUS_SECONDS)
+            long.cancel()
+
+        assert await compiler.check(pcap_filter("tcp"), deadline_seconds=GENEROUS_SECONDS)
+
+
+@pytest.mark.parametrize(
+    ("expression", "advice"),
+    [
+        pytest.param("tcp and vlan", "; write vlan first: ", id="vlan last"),
+        pytest.param("(tcp port 80) and (vlan 5)", "; write vlan first: ", id="in brackets"),
+        pytest.param("ip and mpls", "; write mpls first: ", id="another header"),
+        pytest.param("(vlan and tcp) and udp", "", id="vlan first"),
+        pytest.param("tcp and udp", "", id="none"),
+    ],
+)
+async def test_who_asks_for_a_tag_too_late_is_told_to_ask_first(compiler, expression, advice):
+    with pytest.raises(FilterError) as caught:
+        await compiler.check(pcap_filter(expression), deadline_seconds=GENEROUS_SECONDS)
+
+    said = caught.value.message.removeprefix("expression rejects all packets")
+    assert said.startswith(advice)
+    assert bool(said) is bool(advice)
+
+
+@pytest.mark.parametrize(
+    ("expression", "reason"),
+    [
+        pytest.param(
+            " or ".join(f"(vlan and tcp port {number})" for number in range(1, 101)),
+            r"as it has the word vlan, it may take up to \d+ instructions of at most 4000",
+            id="instructions",
+        ),
+        pytest.param(
+            f"vlan and ({' or '.join(f'ip6 host fd00::{n:x}' for n in range(1, 50))})",
+            r"as it has the word vlan, it may take up to \d+ bytes of the kernel's memory",
+            id="memory",
+        ),
+    ],
+)
+async def test_what_a_live_handle_may_have_no_room_for_is_refused(compiler, expression, reason):
+    with pytest.raises(FilterError, match=reason):
+        await compiler.check(pcap_filter(expression), deadline_seconds=GENEROUS_SECONDS)
+
+
 async def test_a_caller_that_goes_leaves_no_process(compiler):
     before = children()
 
@@ -145,3 +221,11 @@ async def test_a_process_that_was_killed_by_others_is_replaced(compiler):
     os.kill(int(process), signal.SIGKILL)
 
     assert await compiler.check(pcap_filter("tcp port 81"), deadline_seconds=GENEROUS_SECONDS)
+
+
+async def test_tunnels_behind_tags_that_a_live_handle_has_no_registers_for_are_refused(compiler):
+    tunnels = " and ".join(["geneve"] * 5)
+    await compiler.check(pcap_filter(tunnels), deadline_seconds=GENEROUS_SECONDS)
+
+    with pytest.raises(FilterError, match="too many registers"):
+        await compiler.check(pcap_filter(f"vlan or {tunnels}"), deadline_seconds=GENEROUS_SECONDS)

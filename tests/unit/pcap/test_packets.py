@@ -142,7 +142,7 @@ transports = st.one_of(
     ),
     st.fixed_dictionaries(
         {
-            "protocol": st.sampled_from([None, 6]),
+            "protocol": st.just(6),
             "ports": ports_of_rules.map(tuple),
             "tcp_flags": st.lists(flags, min_size=1, max_size=3).map(tuple),
         }

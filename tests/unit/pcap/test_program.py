@@ -1,6 +1,5 @@
 import socket
 import struct
-from collections.abc import Sequence
 from ipaddress import ip_network
 
 import pytest
@@ -8,16 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from apiserver.pcap.assembly import assemble
-from apiserver.pcap.listing import Instruction
+from apiserver.pcap.listing import Code
 from apiserver.pcap.program import MAX_INSTRUCTIONS, FilterError, compile_offline, open_filter
-from apiserver.resource.filters import (
-    CAPTURE_ALL,
-    MAX_NETS,
-    MAX_PORT_TERMS,
-    MAX_RULES,
-    Alternative,
-    PacketFilter,
-)
+from apiserver.resource.filters import CAPTURE_ALL, Alternative, PacketFilter
+from apiserver.resource.spec.bounds import MAX_NETS, MAX_PORT_TERMS, MAX_RULES
 from apiserver.resource.types import Direction, PortRange, TCPFlags
 from nodeagent.libpcap.binding import ffi
 from nodeagent.libpcap.program import Program
@@ -315,7 +308,7 @@ def test_as_much_as_is_allowed_can_be_attached(alternatives, headers_only):
     attach(code)
 
 
-def attach(code: Sequence[Instruction]) -> None:
+def attach(code: Code) -> None:
     """Have Linux check a program, which it does for every socket."""
     program = Program(code)
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:

@@ -1,11 +1,13 @@
 """A dry run is answered with what it would do; who may not list pods is told no names."""
 
+import re
+
 import pytest
 
 from apiserver.auth.access import Decision, UndecidedError
 from apiserver.auth.identity import User
 from apiserver.jsontypes import JsonObject
-from apiserver.pcap.compiler import CompilerError
+from apiserver.pcap.child import CompilerError
 from apiserver.registry.explanation import Explanation
 from apiserver.registry.packetcaptures import PACKET_CAPTURES, PacketCaptureStrategy
 from apiserver.resource.explaining import UNKNOWN_PODS
@@ -138,7 +140,7 @@ async def test_where_pods_are_not_known_it_says_so(explanation, surroundings, ac
 async def test_a_compiler_that_fails_costs_a_number_and_nothing_else(
     explanation, compiler, monkeypatch
 ):
-    async def fail(_filter, *, deadline_seconds):
+    async def fail(_filter):
         raise CompilerError(9)
 
     monkeypatch.setattr(compiler, "check", fail)
@@ -146,6 +148,20 @@ async def test_a_compiler_that_fails_costs_a_number_and_nothing_else(
     said = await explanation.validate(asked({"filters": [{"protocol": "UDP", "ports": [53]}]}))
 
     assert said[-1] == "filter: udp port 53"
+
+
+async def test_what_was_compiled_to_validate_it_is_not_compiled_again(
+    explanation, compiler, monkeypatch
+):
+    attributes = asked(
+        {"filters": [{"protocol": "TCP", "ports": ["http"], "expression": "not port 1"}]}
+    )
+    await PacketCaptureStrategy(compiler).validate(attributes.document, None)
+    monkeypatch.setattr(compiler, "_compile", None)
+
+    said = await explanation.validate(attributes)
+
+    assert re.search(r"^filter: .*tcp port http.* instructions\)", said[-1])
 
 
 async def test_it_changes_nothing(explanation):

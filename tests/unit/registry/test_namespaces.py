@@ -69,7 +69,9 @@ async def refusal(registry, asked):
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_nothing_is_created_in_a_namespace_that_is_not_there(registry, namespaces, dry_run):
+async def test_trap_42_nothing_is_created_in_a_namespace_that_is_not_there(
+    registry, namespaces, dry_run
+):
     namespaces.state = NamespaceState.MISSING
 
     status = await refusal(registry, request(dry_run=dry_run))
@@ -80,7 +82,7 @@ async def test_nothing_is_created_in_a_namespace_that_is_not_there(registry, nam
 
 
 @pytest.mark.parametrize("dry_run", [False, True])
-async def test_nothing_is_created_in_a_namespace_that_goes(registry, namespaces, dry_run):
+async def test_trap_42_nothing_is_created_in_a_namespace_that_goes(registry, namespaces, dry_run):
     namespaces.state = NamespaceState.TERMINATING
 
     status = await refusal(registry, request(dry_run=dry_run))

@@ -1,9 +1,10 @@
 import pytest
 
 from apiserver.jsontypes import JsonObject
-from apiserver.pcap.compiler import CompilerError, FilterCompiler
+from apiserver.pcap.child import CompilerError
+from apiserver.pcap.compiler import COMPILE_SECONDS, CompilerBusyError, FilterCompiler
 from apiserver.pcap.expressions import FilterError
-from apiserver.registry.packetcaptures import COMPILE_SECONDS, PacketCaptureStrategy
+from apiserver.registry.packetcaptures import PacketCaptureStrategy
 from apiserver.resource.filters import PacketFilter
 from apiserver.wire.status import ApiError
 
@@ -14,10 +15,13 @@ class Compiler(FilterCompiler):
     def __init__(self, answer: Exception | None = None) -> None:
         super().__init__()
         self.answer = answer
-        self.asked: list[tuple[PacketFilter, float]] = []
+        self.asked: list[PacketFilter] = []
 
-    async def check(self, packet_filter: PacketFilter, *, deadline_seconds: float) -> int:
-        self.asked.append((packet_filter, deadline_seconds))
+    async def check(
+        self, packet_filter: PacketFilter, *, deadline_seconds: float = COMPILE_SECONDS
+    ) -> int:
+        assert deadline_seconds == COMPILE_SECONDS
+        self.asked.append(packet_filter)
         if self.answer is not None:
             raise self.answer
         return 1
@@ -36,10 +40,9 @@ async def test_a_filter_is_compiled_before_it_is_accepted():
     errors = await PacketCaptureStrategy(compiler).validate(capture(filters=[WEB]), None)
 
     assert errors == []
-    ((compiled, seconds),) = compiler.asked
+    (compiled,) = compiler.asked
     assert "tcp port 80" in str(compiled)
     assert "http" not in str(compiled), "names never reach libpcap"
-    assert seconds == COMPILE_SECONDS
 
 
 async def test_what_captures_all_needs_no_compiler():
@@ -173,6 +176,69 @@ async def test_rules_that_were_too_complex_together_are_left_alone():
     )
 
     assert errors == []
+
+
+NAMED = {"protocol": "TCP", "ports": ["http"]}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "not port 1",
+        "not tcp port 1",
+        "not port 65535",
+        "not port 0xffff",
+        "not port 0177777",
+        "tcp src port 80 and tcp dst port 1024",
+        "tcp src port 8080 or tcp dst port 8080",
+        "vlan and not portrange 1-65535",
+    ],
+)
+async def test_what_a_name_stands_for_meanwhile_contradicts_no_expression(expression):
+    async with FilterCompiler() as compiler:
+        errors = await PacketCaptureStrategy(compiler).validate(
+            capture(filters=[{**NAMED, "expression": expression}]), None
+        )
+
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("tcp and udp", id="by itself"),
+        pytest.param("udp", id="with the rest of its rule"),
+        pytest.param("not tcp", id="with the rest of its rule, too"),
+        pytest.param("tcp port", id="that is no expression"),
+    ],
+)
+async def test_an_expression_that_nothing_passes_is_refused_whatever_names_stand_for(expression):
+    async with FilterCompiler() as compiler:
+        errors = await PacketCaptureStrategy(compiler).validate(
+            capture(filters=[WEB, {**NAMED, "expression": expression}]), None
+        )
+
+    assert [each.field for each in errors] == ["spec.filters[1].expression"]
+
+
+async def test_a_number_of_its_own_is_no_name():
+    numbered = {"protocol": "TCP", "expression": "tcp src port 80 and tcp dst port 1024"}
+    async with FilterCompiler() as compiler:
+        strategy = PacketCaptureStrategy(compiler)
+        named = await strategy.validate(capture(filters=[{**numbered, "ports": ["http"]}]), None)
+        errors = await strategy.validate(capture(filters=[{**numbered, "ports": [65535]}]), None)
+
+    assert named == []
+    assert [each.field for each in errors] == ["spec.filters[0].expression"]
+
+
+async def test_who_comes_while_others_keep_the_compiler_busy_may_try_again():
+    strategy = PacketCaptureStrategy(Compiler(CompilerBusyError(5.0)))
+
+    with pytest.raises(ApiError) as caught:
+        await strategy.validate(capture(filters=[WEB]), None)
+
+    assert (caught.value.code, caught.value.retry_after_seconds) == (429, 1)
 
 
 async def test_a_compiler_that_fails_is_the_fault_of_the_server():

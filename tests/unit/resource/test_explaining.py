@@ -7,9 +7,8 @@ from apiserver.resource.explaining import (
     filter_sentence,
     pods_by_name,
     pods_by_number,
-    stand_ins,
 )
-from apiserver.resource.filters import CAPTURE_ALL, PacketFilter, packet_filter
+from apiserver.resource.filters import CAPTURE_ALL, PacketFilter, packet_filter, stand_ins
 from apiserver.resource.selector.parser import parse
 from apiserver.resource.surroundings import SelectedPod
 from apiserver.resource.types import Filter, NamedPort, PortRange, Spec
@@ -168,17 +167,6 @@ def ports(*numbers):
 )
 def test_the_filter_is_said_in_one_line(said, expected):
     assert said == expected
-
-
-def test_a_number_stands_for_one_name_of_one_protocol_and_nothing_else():
-    http, numbers = NamedPort("http"), PortRange(1, 65530)
-
-    names = stand_ins([Filter(6, (http, numbers)), Filter(17, (http,)), Filter(6, (http,))])
-
-    assert set(names) == {("http", 6), ("http", 17)}
-    taken = [number for each in names.values() for number in each]
-    assert len(set(taken)) == 2
-    assert {1, 65530}.isdisjoint(taken)
 
 
 def test_what_captures_all_has_no_program_worth_a_number():

@@ -9,6 +9,7 @@ from apiserver.resource.filters import (
     NoMatchError,
     PacketFilter,
     packet_filter,
+    stand_ins,
 )
 from apiserver.resource.selector.parser import parse
 from apiserver.resource.types import Direction, Filter, NamedPort, PortRange, Spec, TCPFlags
@@ -69,7 +70,7 @@ def filter_of(*rules, **rest):
             id="all of it",
         ),
         pytest.param(
-            [Filter(tcp_flags=(SYN,))],
+            [Filter(6, tcp_flags=(SYN,))],
             "tcp[13] & 0x12 = 0x02 or (ip6[6] = 6 and ip6[53] & 0x12 = 0x02)",
             id="flags",
         ),
@@ -104,10 +105,11 @@ def test_the_text_says_how_much_is_kept():
         pytest.param([Filter(6, (NamedPort("metrics"),))], id="unknown name"),
         pytest.param([Filter(None, (NamedPort("dns"),))], id="name under another protocol only"),
         pytest.param([Filter(1, (PORT_80,))], id="ports of a protocol without"),
+        pytest.param([Filter(tcp_flags=(SYN,))], id="flags of no protocol"),
         pytest.param([Filter(17, tcp_flags=(SYN,))], id="flags of a protocol without"),
         pytest.param([Filter(icmp_type=8)], id="type of no protocol"),
         pytest.param(
-            [Filter(None, (NamedPort("dns"),), tcp_flags=(SYN,))],
+            [Filter(6, (NamedPort("dns"),), tcp_flags=(SYN,))],
             id="flags are of TCP, the name not",
         ),
     ],
@@ -122,6 +124,44 @@ def test_filters_are_equal_if_they_do_the_same():
     assert filter_of(Filter(6), Filter(6)) == filter_of(Filter(6))
     assert filter_of(Filter(6)) != filter_of(Filter(6), snap_length=96)
     assert filter_of(Filter(6, (HTTP,))) != filter_of(Filter(6, (PORT_80,)))
+
+
+def test_a_number_stands_for_one_name_of_one_protocol_and_nothing_else():
+    http, numbers = NamedPort("http"), PortRange(1, 65530)
+
+    names = stand_ins([Filter(6, (http, numbers)), Filter(17, (http,)), Filter(6, (http,))])
+
+    assert set(names) == {("http", 6), ("http", 17)}
+    taken = [number for each in names.values() for number in each]
+    assert len(set(taken)) == 2
+    assert {1, 65530}.isdisjoint(taken)
+
+
+@pytest.mark.parametrize(
+    ("expression", "number"),
+    [
+        pytest.param("port 65534", 65535, id="another number"),
+        pytest.param("port 65535", 65534, id="the number"),
+        pytest.param("port 0xffff", 65534, id="in hexadecimal"),
+        pytest.param("port 0X0000FFFF", 65534, id="with zeros"),
+        pytest.param("port 065", 65535, id="another, with a zero"),
+        pytest.param("9" * 10_000, 65535, id="longer than a number may be"),
+    ],
+)
+def test_a_number_that_an_expression_says_stands_for_no_name(expression, number):
+    names = stand_ins([Filter(6, (HTTP,), expression=expression)])
+
+    assert names == {("http", 6): (number,)}
+
+
+def test_names_of_ports_matter_where_there_is_an_expression():
+    made = filter_of(
+        Filter(6, (HTTP,)),
+        Filter(6, (HTTP,), expression="ip"),
+        Filter(6, (PORT_80,), expression="ip"),
+    )
+
+    assert [each.has_named_ports for each in made.alternatives] == [False, True, False]
 
 
 def test_an_alternative_says_of_which_rule_it_is():

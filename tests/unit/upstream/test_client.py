@@ -36,18 +36,6 @@ from tests.fakes.kubernetes_api import (
 PATH = "/apis/projectcalico.org/v3/packetcaptures"
 
 
-@pytest.fixture
-async def api():
-    async with serving(KubernetesAPI()) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(api, tmp_path):
-    async with open_client(write_kubeconfig(tmp_path / "config", api.url)) as opened:
-        yield opened
-
-
 async def test_a_document_is_read_with_its_query(api, client):
     api.lists.append(Reply({"kind": "X"}))
 

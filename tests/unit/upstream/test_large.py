@@ -1,34 +1,19 @@
 import pytest
 
 from apiserver.jsontypes import JsonArray
-from apiserver.upstream.client import ApiStatusError, open_client
+from apiserver.upstream.client import ApiStatusError
 from apiserver.upstream.large import PAGE_SIZE, LargeCollection
 from tests.fakes.kubernetes_api import (
     Ending,
-    KubernetesAPI,
     Reply,
     Stream,
     a_list,
     a_status,
     an_event,
     an_object,
-    serving,
-    write_kubeconfig,
 )
 
 PATH = "/api/v1/pods"
-
-
-@pytest.fixture
-async def api():
-    async with serving(KubernetesAPI()) as running:
-        yield running
-
-
-@pytest.fixture
-async def client(api, tmp_path):
-    async with open_client(write_kubeconfig(tmp_path / "config", api.url)) as opened:
-        yield opened
 
 
 def a_page(*names, follows):

@@ -15,7 +15,6 @@ from apiserver.upstream.reflector import (
 )
 from tests.fakes.kubernetes_api import (
     Ending,
-    KubernetesAPI,
     Reply,
     Stream,
     a_bookmark,
@@ -23,7 +22,6 @@ from tests.fakes.kubernetes_api import (
     a_status,
     an_event,
     an_object,
-    serving,
     write_kubeconfig,
 )
 
@@ -40,12 +38,6 @@ class Naps:
     async def __call__(self, seconds: float) -> None:
         self.seconds.append(seconds)
         await asyncio.sleep(0)
-
-
-@pytest.fixture
-async def api():
-    async with serving(KubernetesAPI()) as running:
-        yield running
 
 
 @pytest.fixture

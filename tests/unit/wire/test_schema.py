@@ -72,6 +72,22 @@ def test_no_more_than_a_hundred_unknown_fields_are_told():
     assert len(prune({str(each): 1 for each in range(300)}, SCHEMA).unknown) == 100
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 1e20], ids=str)
+def test_a_number_that_is_too_large_is_told_how_large_it_may_be(number):
+    (error,) = pruned({"count": number}).errors
+
+    assert str(error).endswith(
+        "spec.count in body must be from -9223372036854775808 to 9223372036854775807"
+    )
+
+
+@pytest.mark.parametrize("value", [0.5, True, "1"], ids=repr)
+def test_what_is_no_integer_is_told_so(value):
+    (error,) = pruned({"count": value}).errors
+
+    assert "spec.count in body must be of type integer: " in str(error)
+
+
 def test_null_is_absent():
     result = prune({"spec": {"text": None, "rules": None, "counts": {"a": None}}}, SCHEMA)
 

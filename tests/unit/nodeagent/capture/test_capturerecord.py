@@ -1,7 +1,7 @@
 import orjson
 import pytest
 
-from apiserver.agentapi import StopReason
+from apiserver.agentapi.reports import StopReason
 from apiserver.jsontypes import JsonObject
 from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID

@@ -5,7 +5,7 @@ import pytest
 
 from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID, Limits
-from nodeagent.capture.plan import Phase, Progress, RingKey, make_plan
+from nodeagent.capture.plan import Activity, Progress, RingKey, make_plan
 from nodeagent.capture.selection import Selections
 from nodeagent.discovery.endpoints import (
     BY_NAME,
@@ -64,8 +64,8 @@ def test_selected_endpoints_run():
     )
 
     assert list(made.rings) == [RingKey(CaptureUID("u1"), "uid-web", "cali-web")]
-    assert [(each.phase, each.tap) for each in made.rings.values()] == [
-        (Phase.RUNNING, HostTap(7))
+    assert [(each.activity, each.tap) for each in made.rings.values()] == [
+        (Activity.RUNNING, HostTap(7))
     ]
     assert made.next_change is None
 
@@ -79,26 +79,28 @@ def test_two_captures_of_one_pod_have_a_ring_each():
 
 
 @pytest.mark.parametrize(
-    ("spec", "phase", "next_change"),
+    ("spec", "activity", "next_change"),
     [
-        pytest.param({"startTime": time(hours=1)}, Phase.SCHEDULED, time(hours=1), id="to come"),
-        pytest.param({"startTime": time(hours=-1)}, Phase.RUNNING, None, id="begun"),
-        pytest.param({"startTime": time()}, Phase.RUNNING, None, id="begins now"),
-        pytest.param({"endTime": time(hours=1)}, Phase.RUNNING, time(hours=1), id="will end"),
-        pytest.param({"endTime": time()}, Phase.ENDED, None, id="ends now"),
-        pytest.param({"endTime": time(hours=-1)}, Phase.ENDED, None, id="ended"),
+        pytest.param(
+            {"startTime": time(hours=1)}, Activity.SCHEDULED, time(hours=1), id="to come"
+        ),
+        pytest.param({"startTime": time(hours=-1)}, Activity.RUNNING, None, id="begun"),
+        pytest.param({"startTime": time()}, Activity.RUNNING, None, id="begins now"),
+        pytest.param({"endTime": time(hours=1)}, Activity.RUNNING, time(hours=1), id="will end"),
+        pytest.param({"endTime": time()}, Activity.ENDED, None, id="ends now"),
+        pytest.param({"endTime": time(hours=-1)}, Activity.ENDED, None, id="ended"),
         pytest.param(
             {"startTime": time(hours=1), "endTime": time(hours=-1)},
-            Phase.ENDED,
+            Activity.ENDED,
             time(hours=1),
             id="an end in the past always ends",
         ),
     ],
 )
-def test_the_schedule_says_what_runs_and_when_that_changes(spec, phase, next_change):
+def test_the_schedule_says_what_runs_and_when_that_changes(spec, activity, next_change):
     made = plan([capture(**spec)], [endpoint()])
 
-    assert [each.phase for each in made.rings.values()] == [phase]
+    assert [each.activity for each in made.rings.values()] == [activity]
     expected = None if next_change is None else datetime.fromisoformat(next_change)
     assert made.next_change == expected
 
@@ -107,7 +109,7 @@ def test_an_endpoint_without_its_interface_is_blocked_and_says_so():
     made = plan([capture()], [endpoint("web")], links={})
 
     (planned,) = made.rings.values()
-    assert planned.phase is Phase.BLOCKED
+    assert planned.activity is Activity.BLOCKED
     assert "cali-web" in planned.message
 
 
@@ -125,7 +127,9 @@ def test_an_endpoint_without_its_interface_is_blocked_and_says_so():
 def test_an_endpoint_runs_on_its_tap(tap, links, runs_on):
     made = plan([capture()], [endpoint(tap=tap)], links=links)
 
-    assert [(each.phase, each.tap) for each in made.rings.values()] == [(Phase.RUNNING, runs_on)]
+    assert [(each.activity, each.tap) for each in made.rings.values()] == [
+        (Activity.RUNNING, runs_on)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -144,22 +148,22 @@ def test_a_proven_link_that_is_not_there_under_its_name_is_blocked(links, messag
     made = plan([capture()], [endpoint(tap=HostTap(7))], links=links)
 
     (planned,) = made.rings.values()
-    assert (planned.phase, planned.message) == (Phase.BLOCKED, message)
+    assert (planned.activity, planned.message) == (Activity.BLOCKED, message)
 
 
 @pytest.mark.parametrize(
-    ("spec", "phase", "message"),
+    ("spec", "activity", "message"),
     [
-        pytest.param({}, Phase.BLOCKED, UNPROVEN, id="now"),
-        pytest.param({"startTime": time(hours=1)}, Phase.SCHEDULED, "", id="before the start"),
-        pytest.param({"endTime": time(hours=-1)}, Phase.ENDED, "", id="after the end"),
+        pytest.param({}, Activity.BLOCKED, UNPROVEN, id="now"),
+        pytest.param({"startTime": time(hours=1)}, Activity.SCHEDULED, "", id="before the start"),
+        pytest.param({"endTime": time(hours=-1)}, Activity.ENDED, "", id="after the end"),
     ],
 )
-def test_a_problem_blocks_what_would_run_now(spec, phase, message):
+def test_a_problem_blocks_what_would_run_now(spec, activity, message):
     made = plan([capture(**spec)], [unproven()])
 
     assert list(made.rings) == [RingKey(CaptureUID("u1"), "uid-web", "")]
-    assert [(each.phase, each.message) for each in made.rings.values()] == [(phase, message)]
+    assert [(each.activity, each.message) for each in made.rings.values()] == [(activity, message)]
 
 
 def test_a_problem_blocks_even_where_the_interface_is_there():
@@ -168,7 +172,7 @@ def test_a_problem_blocks_even_where_the_interface_is_there():
     made = plan([capture()], [known], links={"cali-web": 7})
 
     (planned,) = made.rings.values()
-    assert (planned.phase, planned.message) == (Phase.BLOCKED, "two pods claim it")
+    assert (planned.activity, planned.message) == (Activity.BLOCKED, "two pods claim it")
 
 
 def test_interfaces_of_one_pod_have_a_ring_each():
@@ -191,11 +195,11 @@ def test_each_endpoint_resolves_named_ports_by_itself():
     assert "9090" in filters["uid-two"]
 
 
-def test_a_named_port_that_the_pod_lacks_captures_nothing():
+def test_trap_18_a_named_port_that_the_pod_lacks_captures_nothing():
     made = plan([capture(filters=[{"protocol": "TCP", "ports": ["http"]}])], [endpoint()])
 
     (planned,) = made.rings.values()
-    assert (planned.phase, planned.reason) == (Phase.ENDED, "NoMatch")
+    assert (planned.activity, planned.reason) == (Activity.ENDED, "NoMatch")
 
 
 def going(*, packets=0, captured=0, seconds=0.0, is_running=True):
@@ -227,7 +231,7 @@ def test_a_limit_that_is_reached_ends_an_endpoint(limits, progress, reason):
 
     (planned,) = made.rings.values()
     assert planned.reason == reason
-    assert planned.phase is (Phase.ENDED if reason else Phase.RUNNING)
+    assert planned.activity is (Activity.ENDED if reason else Activity.RUNNING)
 
 
 @pytest.mark.parametrize(
@@ -265,8 +269,8 @@ def test_limits_are_each_endpoints_own():
         progress=lambda key: done.get(key.pod_uid, Progress()),
     )
 
-    phases = {key.pod_uid: each.phase for key, each in made.rings.items()}
-    assert phases == {"uid-one": Phase.ENDED, "uid-two": Phase.RUNNING}
+    activities = {key.pod_uid: each.activity for key, each in made.rings.items()}
+    assert activities == {"uid-one": Activity.ENDED, "uid-two": Activity.RUNNING}
 
 
 def test_a_duration_ends_when_the_rest_of_it_has_run():
@@ -294,26 +298,33 @@ def test_an_end_in_the_past_still_has_the_clock_looked_at():
 def test_beyond_so_many_endpoints_of_a_capture_none_is_begun_and_it_says_so():
     made = plan([capture()], [endpoint(f"web{i}") for i in range(5)], max_endpoints=3)
 
-    blocked = [each for each in made.rings.values() if each.phase is Phase.BLOCKED]
+    blocked = [each for each in made.rings.values() if each.activity is Activity.BLOCKED]
     assert [each.endpoint.pod for each in blocked] == ["web3", "web4"]
     assert {each.message for each in blocked} == {
         "this node captures no more than 3 endpoints of one capture"
     }
 
 
-def test_those_that_run_already_keep_their_places():
+@pytest.mark.parametrize(
+    "progress",
+    [
+        pytest.param(Progress(is_running=True), id="now"),
+        pytest.param(Progress(seconds=5.0), id="before the agent began anew"),
+    ],
+)
+def test_those_that_run_already_keep_their_places(progress):
     made = plan(
         [capture()],
         [endpoint("new"), endpoint("old")],
-        progress=lambda key: Progress(is_running=key.pod_uid == "uid-old"),
+        progress=lambda key: progress if key.pod_uid == "uid-old" else Progress(),
         max_endpoints=1,
     )
 
-    phases = {key.pod_uid: each.phase for key, each in made.rings.items()}
-    assert phases == {"uid-new": Phase.BLOCKED, "uid-old": Phase.RUNNING}
+    activities = {key.pod_uid: each.activity for key, each in made.rings.items()}
+    assert activities == {"uid-new": Activity.BLOCKED, "uid-old": Activity.RUNNING}
 
 
 def test_every_capture_has_places_of_its_own():
     made = plan([capture("u1"), capture("u2")], [endpoint()], max_endpoints=1)
 
-    assert [each.phase for each in made.rings.values()] == [Phase.RUNNING, Phase.RUNNING]
+    assert [each.activity for each in made.rings.values()] == [Activity.RUNNING, Activity.RUNNING]

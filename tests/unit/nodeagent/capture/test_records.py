@@ -1,6 +1,6 @@
 import pytest
 
-from apiserver.agentapi import EndpointReport, StopReason
+from apiserver.agentapi.reports import EndpointReport, StopReason
 from apiserver.resource.filters import Alternative, PacketFilter
 from apiserver.resource.types import CaptureUID, Limits
 from nodeagent.capture.allowance import Allowance

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from itertools import pairwise
 
 from apiserver.resource.filters import CAPTURE_ALL
 from apiserver.resource.spec.codec import decode_capture
@@ -90,3 +91,37 @@ def test_each_endpoint_has_the_filter_of_its_own_ports():
     found = Selections((one, other, without)).of(wanted)
 
     assert [str(each) for each in found.values()] == ["tcp port 80", "tcp port 81", "None"]
+
+
+def test_a_long_selector_is_asked_in_slices():
+    endpoints = [endpoint(f"web-{i}", app="web") for i in range(20)]
+    long = " || ".join(f"app == 'other-{i}'" for i in range(12_000))
+    selections = Selections(endpoints)
+
+    finding = selections.finding([capture(selector=f"{long} || app == 'web'")])
+    looked_at = [sum(1 for count in asked(*endpoints) if count) for _ in finding]
+
+    assert looked_at[-1] == 20
+    assert max(after - before for before, after in pairwise([0, *looked_at])) <= 5
+
+
+def test_what_was_found_in_slices_is_known():
+    web, db = endpoint("web", app="web"), endpoint("db", app="db")
+    wanted, selections = capture(selector="app == 'web'"), Selections((web, db))
+
+    first, again = [[*selections.finding([wanted])] for _ in range(2)]
+
+    assert (len(first), len(again)) == (1, 0)
+    assert selections.of(wanted) == {web: CAPTURE_ALL}
+    assert asked(web, db) == [1, 1]
+
+
+def test_endpoints_that_change_in_a_pause_are_looked_at_as_they_are_then():
+    web, db = endpoint("web", app="web"), endpoint("db", app="db")
+    wanted, selections = capture(selector="has(app)"), Selections((web,))
+
+    finding = selections.finding([wanted])
+    next(finding)
+    selections.endpoints = (web, db)
+
+    assert selections.of(wanted).keys() == {web, db}

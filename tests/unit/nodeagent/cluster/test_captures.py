@@ -4,7 +4,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from apiserver.agentapi import STORE_IDENTITY_ANNOTATION
+from apiserver.agentapi.names import STORE_IDENTITY_ANNOTATION
 from apiserver.resource.spec.codec import decode_capture
 from apiserver.resource.types import CaptureUID
 from apiserver.upstream.client import open_client

@@ -152,7 +152,7 @@ def test_a_check_that_finds_the_object_begins_anew(captures):
         pytest.param("", set(), id="of a store that nobody knows"),
     ],
 )
-def test_what_is_remembered_goes_when_its_own_store_is_without_it(identity, gone):
+def test_trap_36_what_is_remembered_goes_when_its_own_store_is_without_it(identity, gone):
     captures = CaptureSet()
     captures.remember(CaptureUID("uid-old"), identity=identity)
 

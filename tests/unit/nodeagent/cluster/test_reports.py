@@ -4,7 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
+from apiserver.agentapi.reports import (
+    CaptureReport,
+    EndpointReport,
+    NodeReport,
+    Rejected,
+    ReportAnswer,
+)
 from apiserver.upstream.client import ApiStatusError, UnreachableError, open_client
 from nodeagent.cluster.reports import (
     REPORTS_PATH,

@@ -16,7 +16,7 @@ from nodeagent.discovery.endpoints import Endpoint, HostTap, PodTap, ProcessId
         pytest.param("default", "podA", "", "cali7f94ce7c295", id="no prefix"),
     ],
 )
-def test_names_are_calicos(namespace, pod, prefix, interface):
+def test_trap_34_of_several_prefixes_the_first_makes_the_name(namespace, pod, prefix, interface):
     assert calico_interface(namespace, pod, prefix) == interface
 
 

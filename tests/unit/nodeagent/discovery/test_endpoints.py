@@ -1,6 +1,7 @@
 import pytest
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.resource.filenames import CaptureFile, render
 from nodeagent.discovery.endpoints import (
     Endpoint,
     EndpointPort,
@@ -58,6 +59,12 @@ def test_a_document_as_calico_writes_it():
         EndpointPort("dns", 17, 53),
         EndpointPort("dns", 6, 53),
     )
+
+
+def test_trap_29_files_are_named_after_the_pod_and_not_after_its_endpoint():
+    endpoint = parse_one(a_document())
+
+    assert render(CaptureFile(endpoint.pod, endpoint.interface)) == "web_cali1.pcap"
 
 
 def test_selectors_see_the_pods_labels_without_faked_ones():

@@ -2,7 +2,7 @@ import os
 
 import pytest
 
-from apiserver.agentapi import FileEntry
+from apiserver.agentapi.files import FileEntry
 from apiserver.resource.types import CaptureUID
 from nodeagent.files.catalog import find_directories, list_files, newest_names
 from nodeagent.files.directory import DirectoryError, DirectoryState, open_directory

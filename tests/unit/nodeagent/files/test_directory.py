@@ -3,7 +3,7 @@ import stat
 
 import pytest
 
-from apiserver.agentapi import EndpointReport
+from apiserver.agentapi.reports import EndpointReport
 from apiserver.resource.types import CaptureUID
 from nodeagent.files.directory import (
     DirectoryError,

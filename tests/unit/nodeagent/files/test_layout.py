@@ -14,7 +14,7 @@ LONGEST = "n" * 253
 
 
 @pytest.mark.parametrize("name", ["web", "a.b_c-d", "A1", "9", LONGEST])
-def test_a_capture_has_its_directory(name):
+def test_trap_43_a_capture_has_its_directory_dots_and_all(name):
     assert capture_directory(ROOT, "shop", name) == ROOT / "shop" / name
 
 

@@ -51,6 +51,7 @@ async def test_each_node_that_falls_silent_is_told_once():
     heartbeats.heard("n1")
     await asyncio.sleep(10)
     heartbeats.heard("n2")
+    assert await heartbeats.next_change() == {"n1", "n2"}
 
     first = await heartbeats.next_change()
     first_at = loop.time() - began
@@ -63,13 +64,26 @@ async def test_each_node_that_falls_silent_is_told_once():
 async def test_a_node_that_speaks_again_is_told_at_once():
     heartbeats = beginning()
     heartbeats.heard("n1")
-    await heartbeats.next_change()
+    assert await heartbeats.next_change() == {"n1"}
+    assert await heartbeats.next_change() == {"n1", UNHEARD}
 
     heartbeats.heard("n1")
     heartbeats.heard("never-heard-of")
 
     assert await heartbeats.next_change() == {"n1", "never-heard-of"}
     assert heartbeats.silent_since("n1") is None
+
+
+async def test_who_speaks_for_the_first_time_is_told_and_afterwards_no_more():
+    heartbeats = beginning()
+    assert not heartbeats.is_heard("n1")
+
+    heartbeats.heard("n1")
+    assert await heartbeats.next_change() == {"n1"}
+    heartbeats.heard("n1")
+
+    assert heartbeats.is_heard("n1")
+    assert await heartbeats.next_change() == {"n1", UNHEARD}
 
 
 async def test_nobody_is_missed_who_keeps_speaking():
@@ -82,6 +96,7 @@ async def test_nobody_is_missed_who_keeps_speaking():
 
     async with asyncio.TaskGroup() as tasks:
         task = tasks.create_task(speaking())
+        assert await heartbeats.next_change() == {"n1"}
         assert await heartbeats.next_change() == {UNHEARD}
         with pytest.raises(TimeoutError):
             async with asyncio.timeout(3600):
@@ -120,8 +135,8 @@ async def test_without_a_cluster_only_silence_is_known():
     selector = parse("all()")
     await asyncio.sleep(60)
 
-    assert nothing.pods_selected("shop", selector) is None
-    assert nothing.host_network_pods("shop", selector) == ()
+    assert await nothing.pods_selected("shop", selector) is None
+    assert await nothing.host_network_pods("shop", selector) == ()
     assert nothing.node("n1") == NodeView(silent_since=NOW)
     assert NothingKnown().node("n1") == NodeView()
     with pytest.raises(TimeoutError):

@@ -8,15 +8,22 @@ from datetime import UTC, datetime
 import orjson
 import pytest
 
-from apiserver.agentapi import CaptureReport, EndpointReport, NodeReport, Rejected, ReportAnswer
+from apiserver.agentapi.reports import (
+    CaptureReport,
+    EndpointReport,
+    NodeReport,
+    Rejected,
+    ReportAnswer,
+)
 from apiserver.environment.nothingknown import NothingKnown
 from apiserver.jsontypes import JsonObject
 from apiserver.registry.requests import DeleteRequest, Request
 from apiserver.registry.statuses.heartbeats import Heartbeats
 from apiserver.registry.statuses.reports import Pace, ReportMerger, report_answer
-from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter
+from apiserver.registry.statuses.statuswriting import CaptureIdentity, StatusWriter, TakesLongError
 from apiserver.resource.status.happenings import SilentRecorder
 from apiserver.wire.body import Decoded
+from apiserver.wire.status import ApiError, internal
 from apiserver.wire.writeoptions import FieldValidation, WriteOptions
 from tests.support.documents import as_sent
 
@@ -31,7 +38,7 @@ COUNTERS_SECONDS = 0.5
 
 
 @asynccontextmanager
-async def merging(registry, *, counters_seconds=COUNTERS_SECONDS):
+async def merging(registry, *, counters_seconds=COUNTERS_SECONDS, **pace):
     """A merger that writes for as long as the block lasts."""
     monotonic = asyncio.get_running_loop().time
     heartbeats = Heartbeats(clock=lambda: NOW, monotonic=monotonic)
@@ -39,7 +46,7 @@ async def merging(registry, *, counters_seconds=COUNTERS_SECONDS):
         StatusWriter(registry, NothingKnown(heartbeats), SilentRecorder(), clock=lambda: NOW),
         heartbeats,
         monotonic=monotonic,
-        pace=Pace(counters=counters_seconds, surroundings=0.2, retry=0.05),
+        pace=Pace(counters=counters_seconds, surroundings=0.2, retry=0.05, **pace),
     )
     async with asyncio.TaskGroup() as tasks:
         writing = tasks.create_task(made.run())
@@ -348,3 +355,84 @@ async def test_trap_27_nodes_that_report_at_the_same_time_do_not_overwrite_each_
 
     assert [each["node"] for each in document["status"]["files"]] == sorted(nodes)
     assert document["status"]["packets"] == 20
+
+
+async def test_what_agents_say_does_not_wait_for_what_is_only_looked_at_again(
+    registry, merger, monkeypatch
+):
+    first, second = await create(registry, "first"), await create(registry, "second")
+    begun, never = asyncio.Event(), asyncio.Event()
+    write = StatusWriter.write
+
+    async def slow_without_reports(self, subject, reports, *, may_take_long):
+        if not reports:
+            begun.set()
+            await never.wait()
+        return await write(self, subject, reports, may_take_long=may_take_long)
+
+    monkeypatch.setattr(StatusWriter, "write", slow_without_reports)
+    async with changes_of(registry) as changes:
+        merger.touch(identity(first, "first"))
+        merger.touch(identity(second, "second"))
+        await begun.wait()
+        await merger.take(report(second, endpoint("Capturing", 1), name="second"))
+        document, _ = await anext(changes)
+
+    assert document["metadata"]["name"] == "second"
+
+
+async def test_a_status_of_many_nodes_is_written_less_often(registry):
+    uid = await create(registry)
+    nodes = [f"n{i}" for i in range(20)]
+    async with (
+        merging(registry, each_node=0.02) as merger,
+        changes_of(registry) as changes,
+    ):
+        for name in nodes:
+            await merger.take(report(uid, endpoint("WaitingForTraffic"), node=name))
+        _, first = await anext(changes)
+        await merger.take(report(uid, endpoint("Finished"), node="n0", sequence=2))
+        _, second = await anext(changes)
+
+    assert second - first >= 0.35
+
+
+async def test_while_the_store_cannot_be_read_a_report_is_not_taken(registry, merger, monkeypatch):
+    uid = await create(registry)
+
+    async def away(*_):
+        raise internal("the disk is gone")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(registry, "get", away)
+        with pytest.raises(ApiError):
+            await merger.take(report(uid, endpoint("Capturing", 1)))
+
+    async with changes_of(registry) as changes:
+        answer = await merger.take(report(uid, endpoint("Capturing", 1), sequence=2))
+        document, _ = await anext(changes)
+    assert answer.accepted == (uid,)
+    assert document["status"]["packets"] == 1
+
+
+async def test_what_takes_long_keeps_nothing_else_waiting(registry, merger, monkeypatch):
+    large, small = await create(registry, "large"), await create(registry, "small")
+    begun, never = asyncio.Event(), asyncio.Event()
+    write = StatusWriter.write
+
+    async def slow_if_large(self, subject, reports, *, may_take_long):
+        if subject.name == "large" and not may_take_long:
+            raise TakesLongError
+        if subject.name == "large":
+            begun.set()
+            await never.wait()
+        return await write(self, subject, reports, may_take_long=may_take_long)
+
+    monkeypatch.setattr(StatusWriter, "write", slow_if_large)
+    async with changes_of(registry) as changes:
+        await merger.take(report(large, endpoint("Capturing", 1), name="large"))
+        await begun.wait()
+        await merger.take(report(small, endpoint("Capturing", 1), name="small"))
+        document, _ = await anext(changes)
+
+    assert document["metadata"]["name"] == "small"

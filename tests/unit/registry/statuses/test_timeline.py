@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from apiserver.registry.statuses.timeline import crossed, expiry, followed, to_come
+from apiserver.registry.statuses.timeline import crossed, expiry, followed, next_moment
 from apiserver.resource.status.conditions import completed
 from apiserver.resource.times import render_time
 from tests.support.statuses import NOW, ended, endpoint, known, node, status_with
@@ -81,7 +81,22 @@ def test_a_moment_is_crossed_in_either_direction(before, now, is_crossed):
     assert crossed((NOW,), before, now) is is_crossed
 
 
-def test_what_is_overdue_is_to_come_at_once():
+@pytest.mark.parametrize(
+    ("times", "expected"),
+    [
+        pytest.param({}, None, id="time changes nothing"),
+        pytest.param({"startTime": NOW + SECOND}, NOW + SECOND, id="a start to come"),
+        pytest.param({"endTime": NOW + 9 * MINUTE}, NOW + MINUTE, id="an end far away"),
+        pytest.param({"startTime": NOW - MINUTE}, NOW + MINUTE, id="a start that is over"),
+    ],
+)
+def test_a_capture_is_looked_at_when_its_time_comes_and_each_minute(times, expected):
+    spec = {name: render_time(moment) for name, moment in times.items()}
+
+    assert next_moment(followed(capture(**spec)), NOW) == expected
+
+
+def test_what_is_overdue_is_looked_at_at_once():
     expired = followed(capture(OVER, ttlSecondsAfterFinished=0, endTime=render_time(NOW)))
 
-    assert list(to_come([expired], NOW + MINUTE)) == [NOW + MINUTE]
+    assert next_moment(expired, NOW + MINUTE) == NOW + MINUTE

@@ -242,6 +242,7 @@ async def test_what_concerns_another_namespace_writes_nothing(registry):
 async def test_an_agent_that_falls_silent_and_comes_back(registry):
     async with keeping(registry, silence_seconds=0.3) as server:
         subject = await server.create()
+        server.surroundings.pods = (pod(),)
         server.heartbeats.heard("n1")
         await server.writer.write(subject, [node("n1", endpoint())])
 
@@ -262,6 +263,42 @@ async def test_a_node_that_this_server_has_never_heard_of_is_silent_too(registry
         await server.until(is_because("Ready", "AgentUnreachable"))
 
 
+async def test_a_server_that_begins_says_of_silent_agents_what_the_one_before_it_said(registry):
+    async with keeping(registry, silence_seconds=0.1) as server:
+        subject = await server.create()
+        server.surroundings.pods = (pod(),)
+        await server.writer.write(subject, [node("n1", endpoint())])
+        before = await server.until(is_because("Ready", "AgentUnreachable"))
+
+    async with keeping(registry) as server:
+        server.surroundings.is_learning = True
+        await server.writer.write(subject, ())
+        restarted = await server.read()
+        server.surroundings.pods = (pod(),)
+        server.heartbeats.heard("n1")
+        await server.until(is_because("Ready", "AllAttached"))
+
+    assert restarted == before
+
+
+async def test_a_node_that_is_gone_is_gone_for_the_next_server_too(registry):
+    async with keeping(registry) as server:
+        subject = await server.create(endTime=in_(-MINUTE))
+        server.surroundings.gone = {"n1": NOW - 6 * MINUTE}
+        await server.writer.write(subject, [node("n1", endpoint())])
+        before = await server.read()
+
+    async with keeping(registry) as server:
+        await server.writer.write(subject, ())
+        restarted = await server.read()
+        server.surroundings.present = {"n1"}
+        server.surroundings.change("*")
+        await server.until(is_because("Complete", "Ending"))
+
+    assert condition(before["status"], "Complete")["reason"] == "NodeGone"
+    assert restarted == before
+
+
 async def test_a_node_that_is_gone_for_five_minutes_is_in_error(registry):
     async with keeping(registry) as server:
         subject = await server.create(endTime=in_(-MINUTE))
@@ -277,7 +314,7 @@ async def test_a_node_that_is_gone_for_five_minutes_is_in_error(registry):
 
 @pytest.mark.parametrize("step", [-3 * MINUTE, 3 * MINUTE], ids=["back", "forward"])
 async def test_a_wall_clock_that_is_set_is_noticed(registry, monkeypatch, step):
-    monkeypatch.setattr("apiserver.registry.statuses.upkeep.LONGEST_WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("apiserver.registry.statuses.timeline.LONGEST_WAIT_SECONDS", 0.05)
     async with keeping(registry) as server:
         await server.create(startTime=in_(-MINUTE), endTime=in_(MINUTE))
         server.surroundings.pods = ()

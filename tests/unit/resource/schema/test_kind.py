@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from apiserver.agentapi import CaptureReport, EndpointReport, FileEntry, NodeReport
+from apiserver.agentapi.files import FileEntry
+from apiserver.agentapi.reports import CaptureReport, EndpointReport, NodeReport
 from apiserver.jsontypes import JsonObject
 from apiserver.resource.schema.files import FILE_LIST
 from apiserver.resource.schema.kind import kind_schema
@@ -12,7 +13,7 @@ from apiserver.resource.schema.reports import report_schema
 from apiserver.resource.spec.amounts import byte_size, duration
 from apiserver.resource.spec.codec import canonical_spec
 from apiserver.resource.spec.tcpflags import parse_tcp_flags
-from apiserver.resource.status.merging import NodeStatus, merge_node
+from apiserver.resource.status.merging import NodeStatus, merge_nodes
 from apiserver.wire.metaschema import OBJECT_META
 from apiserver.wire.schema import prune
 from tests.support.documents import as_sent
@@ -69,7 +70,7 @@ def test_a_spec_as_it_is_stored_fits_too():
 def test_a_status_as_it_is_stored_fits_and_loses_nothing():
     endpoint = EndpointReport("web", "u", "cali1", "Finished", 1, 2, 3, 4, "EndTime", "the end")
     node = NodeStatus("n1", "boot", 1, 1, "/pcap", (endpoint.to_json(),), ("web_cali1.pcap",))
-    status = merge_node({}, node, observed_time="2026-01-02T15:00:00Z")
+    status = merge_nodes({}, [node], observed_time="2026-01-02T15:00:00Z")
 
     pruned = prune({"status": status}, SCHEMA)
 

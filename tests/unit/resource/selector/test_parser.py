@@ -139,7 +139,7 @@ NESTED = {
 
 @pytest.mark.parametrize(("opening", "inner", "closing"), NESTED.values(), ids=NESTED)
 @pytest.mark.parametrize("levels", [100, 5_000, 20_000])
-def test_nesting_of_any_depth_parses_prints_and_matches(levels, opening, inner, closing):
+def test_trap_8_nesting_of_any_depth_parses_prints_and_matches(levels, opening, inner, closing):
     selector = parse(opening * levels + inner + closing * levels)
 
     assert selector.canonical.count("has(a)") == 1

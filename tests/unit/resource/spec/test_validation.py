@@ -2,7 +2,7 @@ import pytest
 
 from apiserver.fields import MAX_ERRORS
 from apiserver.jsontypes import JsonObject, JsonValue
-from apiserver.resource.filters import MAX_PORT_TERMS, MAX_RULES
+from apiserver.resource.spec.bounds import MAX_PORT_TERMS, MAX_RULES
 from apiserver.resource.spec.validation import (
     name_problems,
     name_warnings,
@@ -91,6 +91,16 @@ def test_a_plain_spec_is_right():
             id="from one family to the other",
         ),
         pytest.param(
+            {"filters": [{"protocol": 58, "icmpType": 128, "srcNets": ["10.0.0.0/8"]}]},
+            "spec.filters[0].srcNets",
+            id="a type of ICMPv6 from IPv4",
+        ),
+        pytest.param(
+            {"filters": [{"protocol": 1, "icmpType": 8, "dstNets": ["fd00::/8"]}]},
+            "spec.filters[0].dstNets",
+            id="a type of ICMP to IPv6",
+        ),
+        pytest.param(
             {"filters": [{"direction": "in"}]}, "spec.filters[0].direction", id="direction"
         ),
         pytest.param({"snapLength": 262_145}, "spec.snapLength", id="snap length"),
@@ -128,6 +138,22 @@ def test_networks_of_both_families_may_meet():
     nets: JsonObject = {"srcNets": ["10.0.0.0/8", "fd00::/8"], "dstNets": ["fd00::1"]}
 
     _, errors = validate_spec(ALL | {"filters": [nets]}, None)
+
+    assert errors == []
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        pytest.param(
+            {"protocol": 58, "icmpType": 128, "srcNets": ["10.0.0.0/8", "fd00::/8"]},
+            id="a type of ICMPv6, from both",
+        ),
+        pytest.param({"protocol": 58, "srcNets": ["10.0.0.0/8"]}, id="ICMPv6 without a type"),
+    ],
+)
+def test_networks_of_either_family_may_be_where_packets_are(rule):
+    _, errors = validate_spec(ALL | {"filters": [rule]}, None)
 
     assert errors == []
 

@@ -1,15 +1,14 @@
-from dataclasses import replace
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from apiserver.jsontypes import JsonObject, integer_at
 from apiserver.resource.status.merging import (
+    News,
     NodeStatus,
     combined_state,
-    is_state_change,
-    merge_node,
+    merge_nodes,
+    news_in,
     status_state,
 )
 from apiserver.resource.types import State
@@ -40,6 +39,10 @@ def node(name="n1", *endpoints, boot="boot-1", sequence=1, files=("web.pcap",)):
         endpoints=endpoints,
         file_names=files,
     )
+
+
+def merge_node(status, reported, *, observed_time):
+    return merge_nodes(status, [reported], observed_time=observed_time)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +120,33 @@ def test_a_node_without_pods_and_files_has_no_entry():
     assert merge_node(status, node("n1", files=()), observed_time=TIME) is status
 
 
-def test_counters_alone_are_no_change_of_state():
-    before = merge_node({}, node("n1", endpoint(packets=1)), observed_time=TIME)
-    more = replace(node("n1", endpoint(packets=2)), sequence=2)
-    ended = replace(node("n1", endpoint(packets=2, state="Finished")), sequence=2)
+@pytest.mark.parametrize(
+    ("reported", "news"),
+    [
+        pytest.param(node("n1", endpoint(packets=1), sequence=6), News.NONE, id="the same again"),
+        pytest.param(node("n1", endpoint(packets=9), sequence=4), News.NONE, id="late"),
+        pytest.param(node("n2", files=()), News.NONE, id="nothing there"),
+        pytest.param(node("n1", endpoint(packets=2), sequence=6), News.COUNTERS, id="counters"),
+        pytest.param(
+            node("n1", endpoint(packets=2, state="Finished"), sequence=6), News.STATE, id="a state"
+        ),
+        pytest.param(node("n2", endpoint("b", packets=1)), News.STATE, id="another node"),
+    ],
+)
+def test_what_a_report_would_change_is_told_before_it_is_merged(reported, news):
+    status = merge_node({}, node("n1", endpoint(packets=1), sequence=5), observed_time=TIME)
 
-    assert not is_state_change(before, merge_node(before, more, observed_time=LATER))
-    assert is_state_change(before, merge_node(before, ended, observed_time=LATER))
+    assert news_in(status, reported) is news
+    assert (merge_node(status, reported, observed_time=LATER) is status) is (news is News.NONE)
+
+
+def test_many_reports_are_merged_as_one_after_the_other():
+    reports = [node(f"n{i}", endpoint(f"web-{i}", packets=i)) for i in range(9)]
+    one_by_one: JsonObject = {}
+    for each in reports:
+        one_by_one = merge_node(one_by_one, each, observed_time=TIME)
+
+    assert merge_nodes({}, reversed(reports), observed_time=TIME) == one_by_one
 
 
 def test_a_node_with_files_and_no_endpoints_has_an_entry_without_a_state():

@@ -1,9 +1,6 @@
-"""What the API server and a node agent say to each other: paths, names, documents. Pure.
+"""What an agent reports to the server, and what it is answered (DESIGN 9.1). Pure.
 
-Two conversations. The agent creates `PacketCaptureReport`s (DESIGN 9.1): what it runs, only the
-captures that changed, unless `full`. The server asks the agent for files over HTTPS with client
-certificates on both sides (DESIGN 9.4). Unknown fields are ignored in both directions, so that the
-two may be updated one after the other.
+A `PacketCaptureReport` tells what a node runs: only the captures that changed, unless `full`.
 """
 
 from dataclasses import dataclass
@@ -14,52 +11,8 @@ from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
 REPORT_KIND = "PacketCaptureReport"
 REPORT_PLURAL = "packetcapturereports"
 
-SERVER_COMMON_NAME = "packetcapture-apiserver"
-NODE_USER_PREFIX = "packetcapture:node:"
-NODES_GROUP = "packetcapture:nodes"
-
-# How the agents' pods are found in a cluster, and the port of theirs that serves files.
-AGENT_POD_SELECTOR = "app.kubernetes.io/name=packetcapture-agent"
-FILES_PORT_NAME = "files"
-
-# The signer of the agents' serving certificates, and the ConfigMap that tells them whom to believe.
-AGENT_SIGNER = "projectcalico.org/packetcapture-agent"
-AGENT_COMMON_NAME = "packetcapture-agent"
-TRUST_CONFIG_MAP = "packetcapture-trust"
-TRUST_KEY = "ca.crt"
-
-CAPTURE_MEDIA_TYPE = "application/vnd.tcpdump.pcap"
-
-# Who asked, for the agent's log; set by the server only.
-USER_HEADER = "X-Packetcapture-User"
-
-# A list answered to ?view=spec carries the id of the data it came from (DESIGN 9.7).
-VIEW_SPEC = "spec"
-STORE_IDENTITY_ANNOTATION = "packetcapture.projectcalico.org/store-identity"
-
-
 # The largest integer that every reader of JSON holds exactly (RFC 8259, 6).
 MAX_COUNT = 2**53 - 1
-
-
-def agent_dns_name(node: str) -> str:
-    """Return the name that the serving certificate of a node's agent must carry."""
-    return f"{node}.packetcapture-agent"
-
-
-def node_user(node: str) -> str:
-    """Return the user name of a node's agent where there is no ServiceAccount."""
-    return f"{NODE_USER_PREFIX}{node}"
-
-
-def files_path(namespace: str, name: str) -> str:
-    """Return the agent's path of a capture's files; the capture's uid goes with it as `?uid=`."""
-    return f"/v1/namespaces/{namespace}/packetcaptures/{name}/files"
-
-
-def _count(document: JsonObject, name: str) -> int:
-    """Read a counter: never negative, and small enough that sums of many are still integers of JSON."""
-    return min(max(integer_at(document, name), 0), MAX_COUNT)
 
 
 class StopReason(StrEnum):
@@ -72,7 +25,6 @@ class StopReason(StrEnum):
     DELETED = "Deleted"
     UNSELECTED = "Unselected"
     NO_MATCH = "NoMatch"
-    ERROR = "Error"
     MIXED = "Mixed"
 
 
@@ -249,50 +201,6 @@ class ReportAnswer:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One capture file on one node; `size` in bytes is what may be read of it now."""
-
-    name: str
-    pod: str
-    interface: str
-    size: int
-    active: bool
-
-    def to_json(self) -> JsonObject:
-        """Render the item as the agent lists it (the server adds the node)."""
-        return {
-            "name": self.name,
-            "pod": self.pod,
-            "interface": self.interface,
-            "size": self.size,
-            "active": self.active,
-        }
-
-    @classmethod
-    def from_json(cls, document: JsonObject) -> "FileEntry":
-        """Read an item; what is missing or of another type counts as absent."""
-        return cls(
-            name=text_at(document, "name"),
-            pod=text_at(document, "pod"),
-            interface=text_at(document, "interface"),
-            size=integer_at(document, "size"),
-            active=document.get("active") is True,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class FileList:
-    """What an agent answers to a listing."""
-
-    items: tuple[FileEntry, ...] = ()
-
-    def to_json(self) -> JsonObject:
-        """Render the listing."""
-        return {"items": [each.to_json() for each in self.items]}
-
-    @classmethod
-    def from_json(cls, document: JsonObject) -> "FileList":
-        """Read a listing."""
-        items = array_at(document, "items")
-        return cls(tuple(FileEntry.from_json(each) for each in items if isinstance(each, dict)))
+def _count(document: JsonObject, name: str) -> int:
+    """Read a counter: never negative, and small enough that sums of many are still integers of JSON."""
+    return min(max(integer_at(document, name), 0), MAX_COUNT)
