@@ -15,6 +15,15 @@ async def ask(client, path, accept, **query):
     return await client.request("GET", path, headers={"Accept": accept}, **query)
 
 
+def lasting_cells(table):
+    """The cells of each row by column, without the age: a second may end between two answers."""
+    names = [column["name"] for column in table["columnDefinitions"]]
+    return [
+        {name: cell for name, cell in zip(names, row["cells"], strict=True) if name != "Age"}
+        for row in table["rows"]
+    ]
+
+
 @check(92)
 @pytest.mark.parametrize(
     ("accept", "version"),
@@ -70,13 +79,14 @@ async def test_a_row_has_as_much_of_its_object_as_is_wanted(admin, namespace, in
     await fill(admin, namespace, capture("a"))
 
     one, several = [
-        (await ask(admin, path, TABLE, includeObject=include)).json["rows"]
+        (await ask(admin, path, TABLE, includeObject=include)).json
         for path in (collection(namespace, "a"), collection(namespace))
     ]
 
-    assert [len(one), len(several)] == [1, 1]
-    assert one[0]["cells"] == several[0]["cells"]
-    assert {(row.get("object") or {}).get("kind") for row in (*one, *several)} == {kind}
+    assert [len(one["rows"]), len(several["rows"])] == [1, 1]
+    assert lasting_cells(one) == lasting_cells(several)
+    rows = [*one["rows"], *several["rows"]]
+    assert {(row.get("object") or {}).get("kind") for row in rows} == {kind}
 
 
 @check(92)
