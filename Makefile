@@ -2,7 +2,7 @@
 BIN := .venv/bin
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: demo run cluster cluster-down cluster-tools test verify update cover bench setup lock clean
+.PHONY: demo run cluster cluster-down cluster-tools test verify update cover bench bench-capture setup lock clean
 
 demo: setup            ## the main job by itself: a capture from `kubectl create` to decoded packets
 	@$(BIN)/python -m tests.demo
@@ -34,6 +34,9 @@ cover: setup           ## the tests with branch coverage, also of child processe
 
 bench: setup cluster-tools ## side by side with tcpdump and kube-apiserver, as ratios
 	$(BIN)/python -m tests.bench
+
+bench-capture: setup   ## of these, what capturing costs beside tcpdump (7 minutes)
+	$(BIN)/python -m tests.bench.capture
 
 setup: .venv/installed .tools/installed
 	@tests/tools/packages

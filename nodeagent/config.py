@@ -8,16 +8,16 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from apiserver.serving.tls import TLSFiles
+from nodeagent.bounds import Bounds, add_bounds, bounds_problems, read_bounds
 from nodeagent.discovery.calico import DEFAULT_PREFIX
 from nodeagent.discovery.pods import TapSide
+from nodeagent.felix import FelixParameters
 
-# Felix's names (calico-semantics 5.2, 6.2) for how Calico's interfaces begin, and where captures lie;
-# names of environment variables are compared without case, the prefix included.
-INTERFACE_PREFIX_VARIABLE: Final = "FELIX_INTERFACEPREFIX"
 CAPTURE_DIR_VARIABLE: Final = "FELIX_CAPTUREDIR"
 DEFAULT_CAPTURE_DIR: Final = "/var/log/calico/pcap"
 # What the manifests set from the downward API.
@@ -35,6 +35,13 @@ _STANDALONE_NEEDS: Final = (
 )
 _STANDALONE_ONLY: Final = ("tls_cert_file", "tls_private_key_file", "client_ca_file")
 _CLUSTER_ONLY: Final = ("namespace", "cgroup_root", "tap")
+
+
+class Output(StrEnum):
+    """How a dry run shows what it has found."""
+
+    TABLE = "table"
+    JSON = "json"
 
 
 class ConfigError(Exception):
@@ -70,7 +77,9 @@ class InCluster:
 class Config:
     """Everything that the agent is told at its start; `healthz_port` 0 means none.
 
-    `max_endpoints` is how many of one capture may run here, 0 for any number.
+    `max_endpoints` is how many of one capture may run here, 0 for any number. With `dry_run` endpoints
+    are shown, as `output` says, and nothing else is done. `warnings` say which of Felix's parameters
+    could not be taken.
     """
 
     node_name: str
@@ -82,12 +91,23 @@ class Config:
     healthz_port: int
     max_endpoints: int
     log_level: str
+    dry_run: bool
+    output: Output
+    bounds: Bounds
+    warnings: tuple[str, ...]
+
+    @property
+    def cgroup_root(self) -> Path:
+        """Where the node's cgroups are mounted."""
+        mode = self.mode
+        return mode.cgroup_root if isinstance(mode, InCluster) else DEFAULT_CGROUP_ROOT
 
 
 def _parser(capture_dir: str) -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m nodeagent",
         description="Capture the packets of this node's selected pods.",
+        epilog="`captured-packets --help` tells of the command for files of captures on this node.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -104,7 +124,10 @@ def _parser(capture_dir: str) -> argparse.ArgumentParser:
         default=DEFAULT_MAX_ENDPOINTS,
         help="of one capture, how many are captured on this node at a time; 0: any number",
     )
+    add_bounds(parser)
     add("--log-level", default="INFO", choices=("DEBUG", "INFO", "WARNING", "ERROR"))
+    add("--dry-run", action="store_true", help="show the endpoints of this node, and end")
+    add("-o", "--output", type=Output, choices=list(Output), help="of a dry run; default: table")
     cluster = parser.add_argument_group("in a cluster").add_argument
     cluster("--namespace", help=f"of this installation; default: ${NAMESPACE_VARIABLE}")
     cluster("--cgroup-root", type=Path, help=f"default: {DEFAULT_CGROUP_ROOT}")
@@ -122,16 +145,17 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
 
     Raises ConfigError; argparse itself exits on what it cannot read.
     """
-    felix = {name.upper(): value for name, value in environment.items()}
-    options = _parser(felix.get(CAPTURE_DIR_VARIABLE) or DEFAULT_CAPTURE_DIR).parse_args(arguments)
+    felix = FelixParameters(environment)
+    options = _parser(felix.text("CaptureDir", DEFAULT_CAPTURE_DIR)).parse_args(arguments)
     node = options.node_name or environment.get(NODE_VARIABLE, "")
     namespace = options.namespace or environment.get(NAMESPACE_VARIABLE, "")
-    prefix = felix.get(INTERFACE_PREFIX_VARIABLE) or DEFAULT_PREFIX
+    prefix = felix.text("InterfacePrefix", DEFAULT_PREFIX)
     alone = options.workloads is not None
-    problems = [*_common_problems(options, node)]
+    problems = [*_common_problems(options, node), *bounds_problems(options)]
     problems += _standalone_problems(options) if alone else _cluster_problems(options, namespace)
     if problems:
         raise ConfigError(tuple(problems))
+    bounds = read_bounds(options, felix)
     return Config(
         node_name=node,
         mode=_alone(options) if alone else _in_cluster(options, namespace, prefix),
@@ -142,6 +166,10 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
         healthz_port=options.healthz_port,
         max_endpoints=options.max_endpoints_per_capture,
         log_level=options.log_level,
+        dry_run=options.dry_run,
+        output=options.output or Output.TABLE,
+        bounds=bounds,
+        warnings=tuple(felix.warnings),
     )
 
 
@@ -172,6 +200,8 @@ def _common_problems(options: argparse.Namespace, node: str) -> Iterator[str]:
             yield f"{_flag(name)} must be a number from 0 to {MAX_PORT}"
     if options.max_endpoints_per_capture < 0:
         yield "--max-endpoints-per-capture must be a number from 0 on"
+    if options.output is not None and not options.dry_run:
+        yield "--output is that of --dry-run"
     if options.secure_port == options.healthz_port != 0:
         yield "--secure-port and --healthz-port must not be the same"
 
@@ -184,7 +214,8 @@ def _cluster_problems(options: argparse.Namespace, namespace: str) -> Iterator[s
 
 
 def _standalone_problems(options: argparse.Namespace) -> Iterator[str]:
-    for name in _STANDALONE_NEEDS:
+    # A dry run talks to nobody.
+    for name in () if options.dry_run else _STANDALONE_NEEDS:
         if getattr(options, name) is None:
             yield f"--workloads needs {_flag(name)}"
     for name in _given(options, _CLUSTER_ONLY):

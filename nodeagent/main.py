@@ -3,11 +3,15 @@
 import asyncio
 import logging
 import sys
-from contextlib import AbstractAsyncContextManager, nullcontext
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
 from apiserver.resource.spec.codec import decode_capture
+from apiserver.serving.clock import utc_now
 from apiserver.serving.lifecycle import until_signalled
 from apiserver.serving.logs import log_causes, log_to_stderr
 from apiserver.serving.loop import run as run_loop
@@ -16,15 +20,27 @@ from nodeagent.accountlabels import AccountLabels
 from nodeagent.capture.engine import Engine, open_engine
 from nodeagent.capture.events import Event
 from nodeagent.capture.storage import CaptureStorage
-from nodeagent.cluster.captures import CaptureSet, following_captures
+from nodeagent.capturedpackets import command as captured_packets
+from nodeagent.cluster.captures import following_captures
 from nodeagent.cluster.reports import post_report, sending_reports
-from nodeagent.config import Config, ConfigError, InCluster, Standalone, parse_config
+from nodeagent.config import (
+    Config,
+    ConfigError,
+    InCluster,
+    Standalone,
+    parse_config,
+)
 from nodeagent.discovery.links import Links, LinksError, following_links
 from nodeagent.discovery.pods import CgroupsError, Pods, following_pods
 from nodeagent.discovery.workloads import Workloads, WorkloadsError, following_workloads
+from nodeagent.diskguard import DiskGuard, guarding_disk
+from nodeagent.dryrun import show_endpoints
 from nodeagent.filesport import FilesPort, ServingError, serving_from_cluster, serving_from_files
-from nodeagent.health import serving_health
+from nodeagent.health import Checks, serving_health
+from nodeagent.metrics import AgentMetrics
+from nodeagent.overview import Overview
 from nodeagent.reconcile import Reconciler
+from nodeagent.repeats import Repeats
 from nodeagent.server import FileServer
 
 log = logging.getLogger(__name__)
@@ -60,10 +76,13 @@ async def run(config: Config) -> None:
     """
     bell = _Doorbell()
     storage = CaptureStorage(config.capture_dir)
+    metrics = AgentMetrics()
     async with (
         _open_client(config.mode.kubeconfig) as client,
         sending_reports(
-            lambda report: post_report(client, report), node=config.node_name, boot_id=str(uuid4())
+            metrics.counting(partial(post_report, client)),
+            node=config.node_name,
+            boot_id=str(uuid4()),
         ) as sender,
         following_captures(
             client,
@@ -74,7 +93,11 @@ async def run(config: Config) -> None:
         ) as captures,
         _following_endpoints(config, client) as endpoints,
         following_links() as links,
-        open_engine(bell.hear) as engine,
+        open_engine(
+            bell.hear,
+            ring_budget_bytes=config.bounds.ring_memory_bytes,
+            ring_bytes=config.bounds.ring_bytes,
+        ) as engine,
     ):
         reconciler = Reconciler(
             engine,
@@ -82,6 +105,7 @@ async def run(config: Config) -> None:
             captures,
             sender,
             max_endpoints=config.max_endpoints,
+            rules=config.bounds.segments,
         )
         bell.reconciler = reconciler
         if isinstance(endpoints, Pods):
@@ -90,20 +114,33 @@ async def run(config: Config) -> None:
         files = FileServer(config.capture_dir, lambda: _readable_bytes(engine))
         pods_known = asyncio.Event()
         async with (
+            _guarding_disk(config, engine, reconciler) as guard,
             _serving_files(config, client, files) as port,
-            _serving_health(config, port, captures, pods_known),
-            asyncio.TaskGroup() as tasks,
         ):
-            following = [
-                tasks.create_task(_follow_endpoints(endpoints, reconciler, pods_known)),
-                tasks.create_task(_follow_links(links, reconciler)),
-                tasks.create_task(_reconcile(reconciler, pods_known)),
-            ]
-            log.info("running", extra={"node": config.node_name})
-            await until_signalled()
-            log.info("ending")
-            for task in following:
-                task.cancel()
+            overview = Overview(
+                reconciler,
+                engine,
+                captures,
+                endpoints,
+                guard,
+                capture_dir=config.capture_dir,
+                cgroup_root=config.cgroup_root,
+            )
+            metrics.watch(overview.figures, reconciler.rounds)
+            async with (
+                _serving_health(config, overview.checks(port, pods_known), metrics),
+                asyncio.TaskGroup() as tasks,
+            ):
+                following = [
+                    tasks.create_task(_follow_endpoints(endpoints, reconciler, pods_known)),
+                    tasks.create_task(_follow_links(links, reconciler)),
+                    tasks.create_task(_reconcile(reconciler, pods_known)),
+                ]
+                log.info("running", extra={"node": config.node_name})
+                await until_signalled()
+                log.info("ending")
+                for task in following:
+                    task.cancel()
         await reconciler.stop_all()
 
 
@@ -141,17 +178,24 @@ def _serving_files(
             )
 
 
+@asynccontextmanager
+async def _guarding_disk(
+    config: Config, engine: Engine, reconciler: Reconciler
+) -> AsyncGenerator[DiskGuard]:
+    """Guard the disk; it has been looked at before anything is captured."""
+    budget = replace(config.bounds.disk, under_way=engine.most_under_way_bytes)
+    async with guarding_disk(config.capture_dir, budget, engine, reconciler.disk) as guard:
+        reconciler.disk.guard = guard
+        yield guard
+
+
 def _serving_health(
-    config: Config, port: FilesPort, captures: CaptureSet, pods_known: asyncio.Event
+    config: Config, checks: Checks, metrics: AgentMetrics
 ) -> AbstractAsyncContextManager[None]:
     if not config.healthz_port:
         return nullcontext()
-    problems = {
-        "captures": lambda: "" if captures.synced else "the API server has not been heard yet",
-        "pods": lambda: "" if pods_known.is_set() else "the pods of this node are not known yet",
-        "files": lambda: port.problem,
-    }
-    return serving_health(problems, host=config.healthz_bind_address, port=config.healthz_port)
+    host, port = config.healthz_bind_address, config.healthz_port
+    return serving_health(checks, metrics.page, host=host, port=port)
 
 
 async def _follow_endpoints(
@@ -177,18 +221,29 @@ def _readable_bytes(engine: Engine) -> dict[Path, int]:
     return {each.path: each.readable_bytes for each in engine.snapshot().values()}
 
 
+async def _run_dry(config: Config) -> None:
+    sys.stdout.write(await show_endpoints(config, _open_client, now=utc_now()))
+
+
 def main(arguments: list[str]) -> int:
-    """Run the node agent; the exit status says whether it could start."""
+    """Run the node agent, or a command for its files; the exit status says whether it could."""
+    if arguments[:1] == [captured_packets.NAME]:
+        return captured_packets.main(arguments[1:])
     try:
         config = parse_config(arguments)
     except ConfigError as error:
         for problem in error.problems:
             sys.stderr.write(f"{problem}\n")
         return 2
-    log_to_stderr(config.log_level)
+    # Who reads a dry run has come for its answer.
+    log_to_stderr("WARNING" if config.dry_run else config.log_level)
+    for each in logging.getLogger().handlers:
+        each.addFilter(Repeats())
+    for problem in config.warnings:
+        log.warning("a parameter is not taken", extra={"problem": problem})
     code = 0
     try:
-        run_loop(run(config))
+        run_loop(_run_dry(config) if config.dry_run else run(config))
     except* STOPPED_BY as group:
         log_causes(log, "cannot run", group)
         code = 1

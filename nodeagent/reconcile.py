@@ -8,29 +8,31 @@ endpoints of one capture one after the other, because they share a directory.
 import asyncio
 import logging
 from collections.abc import Mapping
-from typing import Protocol
 from weakref import WeakValueDictionary
 
-from apiserver.agentapi.reports import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
 from nodeagent.capture.capturerecord import CaptureRecord
+from nodeagent.capture.counters import Tally
 from nodeagent.capture.engine import CaptureEngine
-from nodeagent.capture.events import Counted, Ended, Event, FirstPacket, Spent, WriteFailed
-from nodeagent.capture.plan import Plan, Planned, Progress, RingKey, make_plan
-from nodeagent.capture.records import EndpointRecord
+from nodeagent.capture.events import Event
+from nodeagent.capture.history import AGENT_RESTART
+from nodeagent.capture.journal import Journal, names_of
+from nodeagent.capture.plan import Plan, Progress, RingKey, make_plan
 from nodeagent.capture.rings import Rings
+from nodeagent.capture.segments import FELIX_RULES, SegmentRules
 from nodeagent.capture.selection import Selections
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import REAL, Times
 from nodeagent.cluster.captures import CaptureSet
 from nodeagent.discovery.endpoints import Endpoint
 from nodeagent.discovery.links import Link
-from nodeagent.files.directory import DirectoryError
+from nodeagent.diskside import DiskSide
+from nodeagent.enginenews import EngineNews
+from nodeagent.figures import Rotated, Work, work_of
+from nodeagent.rounds import Rounds
+from nodeagent.settlement import Reports, Settlement
 
 log = logging.getLogger(__name__)
-
-# Counters that change are passed on at most this often; a changed state goes at once.
-COUNTERS_SECONDS = 5.0
 
 # Clocks are set, and nothing says so: while a capture has a start or an end, also one in the past, the
 # plan is made anew this often (26 ms of a processor for 1,000 rings). And for how long an endpoint with
@@ -38,20 +40,10 @@ COUNTERS_SECONDS = 5.0
 LONGEST_WAIT_SECONDS = 5.0
 
 
-class Reports(Protocol):
-    """Who tells the server what runs here."""
-
-    def put(self, report: CaptureReport) -> None:
-        """Have a capture told, if that says anything new."""
-
-    def forget(self, uid: str) -> None:
-        """Leave a capture out from now on."""
-
-
 class Reconciler:
     """Owns the records of all captures; its inputs are set from outside, then `wake` is called."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - its inputs, and what has a default
         self,
         engine: CaptureEngine,
         storage: CaptureStorage,
@@ -60,16 +52,32 @@ class Reconciler:
         *,
         times: Times = REAL,
         max_endpoints: int = 0,
+        rules: SegmentRules = FELIX_RULES,
     ) -> None:
         self._engine = engine
-        self._storage = storage
         self._captures = captures
-        self._reports = reports
         self._clock = times.clock
         self._max_endpoints = max_endpoints
-        self._rings = Rings(engine, storage, times=times, replan=self.wake)
-        self._links: Mapping[str, Link] = {}
+        self.rounds = Rounds(times.stopwatch)
         self._records: dict[CaptureUID, CaptureRecord] = {}
+        self.disk = DiskSide(storage, self._records, replan=self.wake)
+        journal = Journal(times.stopwatch)
+        self._rings = Rings(
+            engine,
+            storage,
+            journal,
+            rules=rules,
+            times=times,
+            started=self.disk.note_start,
+            replan=self.wake,
+        )
+        self._news = EngineNews(
+            engine, self._records, self._rings, journal, self.disk, replan=self.wake
+        )
+        self._settlement = Settlement(
+            storage, captures, reports, self._rings, self.disk, self._records, rules=rules
+        )
+        self._links: Mapping[str, Link] = {}
         self._present: dict[CaptureUID, PacketCapture] = {}
         self._plan = Plan({}, None)
         self._selections = Selections()
@@ -77,11 +85,11 @@ class Reconciler:
         self._places = WeakValueDictionary[tuple[str, str], asyncio.Lock]()
         self._settling: set[CaptureUID] = set()
         self._unsettled: set[CaptureUID] = set()
-        self._is_count_due = False
         self._awake = asyncio.Event()
 
     def wake(self) -> None:
         """Have a round made soon: something changed."""
+        self.rounds.note_due()
         self._awake.set()
 
     def set_endpoints(self, endpoints: tuple[Endpoint, ...]) -> None:
@@ -99,33 +107,16 @@ class Reconciler:
 
     def hear(self, event: Event) -> None:
         """Take an event of the engine; called in the event loop."""
-        match event:
-            case Counted():
-                self._count_soon()
-                return
-            case Ended(key, error):
-                assert isinstance(key, RingKey)
-                self._rings.note_end(key, error)
-            case Spent(key):
-                assert isinstance(key, RingKey)
-                self._rings.note_end(key, None)
-            case WriteFailed(key, error):
-                assert isinstance(key, RingKey)
-                endpoint = self._find(key)
-                if endpoint is not None:
-                    endpoint.message = str(error)
-                log.warning("capture file cannot be written", extra={"error": str(error)})
-            case FirstPacket():
-                pass
-        self.wake()
+        self._news.hear(event)
 
     async def run(self) -> None:
         """Settle captures for ever, whenever something changed or time has come."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 self._awake.clear()
-                await self._find_selected()
-                self._begin_round(tasks)
+                with self.rounds.round():
+                    await self._find_selected()
+                    self._begin_round(tasks)
                 try:
                     async with asyncio.timeout(self._delay()):
                         await self._awake.wait()
@@ -135,7 +126,23 @@ class Reconciler:
     async def stop_all(self) -> None:
         """End all rings and remember their counters; captures go on when the agent is back."""
         for record in self._records.values():
-            await self._rings.stop_all(record)
+            await self._rings.stop_all(record, why="the agent ends", gap=AGENT_RESTART)
+
+    def work(self) -> Work:
+        """Return how many captures and endpoints are in which state."""
+        endpoints = (record.endpoints.values() for record in self._records.values())
+        states = [[each.state for each in those] for those in endpoints]
+        return work_of(states, settling=self.rounds.settling_now)
+
+    def rotated(self) -> Rotated:
+        """Return how many files were rotated and how many have expired since the agent began."""
+        disk = self.disk
+        return Rotated(self._news.rotated_files, disk.expired_files, disk.expired_bytes)
+
+    def captured(self) -> Tally:
+        """Return what all rings have counted since the agent began, those that ended too."""
+        running = (each.total for each in self._engine.snapshot().values())
+        return sum(running, start=self._rings.ended)
 
     async def _find_selected(self) -> None:
         """Find what captures select; what takes long keeps nothing else waiting."""
@@ -150,7 +157,7 @@ class Reconciler:
         """Compute the plan, and have every capture brought in line with it."""
         if not self._captures.synced:
             return
-        self._count()
+        self._news.count()
         present = self._captures.captures
         self._present = {capture.uid: capture for capture in present}
         links = {name: link.index for name, link in self._links.items()}
@@ -161,6 +168,7 @@ class Reconciler:
             now=self._clock(),
             progress=self._progress,
             max_endpoints=self._max_endpoints,
+            pressure=self.disk.pressure,
         )
         for uid in {*self._present, *self._records, *self._captures.gone}:
             if uid in self._settling:
@@ -179,9 +187,12 @@ class Reconciler:
             while uid in self._unsettled:
                 self._unsettled.discard(uid)
                 async with self._place(uid):
-                    await self._settle(uid)
+                    with self.rounds.settling():
+                        await self._settle(uid)
         except Exception:
-            log.exception("capture cannot be settled", extra={"uid": uid})
+            record = self._records.get(uid)
+            names = names_of(record) if record else {"uid": uid}
+            log.exception("capture cannot be settled", extra=names)
         finally:
             self._settling.discard(uid)
             self._unsettled.discard(uid)
@@ -196,85 +207,15 @@ class Reconciler:
     async def _settle(self, uid: CaptureUID) -> None:
         capture, plan = self._present.get(uid), self._plan
         if capture is None:
-            await self._settle_absent(uid)
+            await self._settlement.settle_absent(uid)
             return
-        record = self._records.get(uid)
-        if record is None:
-            record = await self._recall(capture)
-            if record.endpoints:
-                # The plan is from before: the next one knows how far they are.
-                self.wake()
-                return
-        record.capture = capture
-        record.store_identity = self._captures.identity_of(uid)
         wanted = {key: each for key, each in plan.rings.items() if key.capture == uid}
-        record.forget_unknown(wanted)
-        await self._settle_unwanted(record, wanted)
-        for key, planned in wanted.items():
-            endpoint = record.endpoint(key, planned.endpoint.pod)
-            await self._rings.settle(record, endpoint, planned)
-        await self._rings.save(record)
-        self._reports.put(record.report())
-
-    async def _settle_unwanted(
-        self, record: CaptureRecord, wanted: Mapping[RingKey, Planned]
-    ) -> None:
-        """End what is selected no more; before anything is begun.
-
-        Because a pod that was made anew under its name takes over the name of the file.
-        """
-        selected = {key.pod_uid for key in wanted}
         present = {each.pod_uid for each in self._selections.endpoints}
-        for endpoint in record.unwanted(wanted):
-            await self._rings.settle_unwanted(record, endpoint, wanted=selected, present=present)
-        record.fold(wanted)
-
-    async def _settle_absent(self, uid: CaptureUID) -> None:
-        """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
-        record = self._records.get(uid)
-        if record is not None:
-            await self._rings.stop_all(record)
-        if uid in self._captures.gone:
-            await self._remove(uid)
-
-    async def _recall(self, capture: PacketCapture) -> CaptureRecord:
-        record = CaptureRecord(capture)
-        await self._storage.recall(record)
-        self._records[capture.uid] = record
-        return record
-
-    async def _remove(self, uid: CaptureUID) -> None:
-        """Remove the files of a capture that is gone for certain."""
-        try:
-            await self._storage.remove(uid)
-        except DirectoryError as error:
-            log.error("files of a deleted capture stay", extra={"error": str(error)})  # noqa: TRY400 - the path and the reason are the whole story
-            return
-        self._records.pop(uid, None)
-        self._reports.forget(uid)
-        self._captures.forget(uid)
-        log.info("files of a deleted capture removed", extra={"uid": uid})
-
-    def _count(self) -> None:
-        """Take the counters of all rings as they are now."""
-        self._is_count_due = False
-        for key, counters in self._engine.snapshot().items():
-            assert isinstance(key, RingKey)
-            endpoint = self._find(key)
-            if endpoint is not None and endpoint.running:
-                endpoint.count(counters.total)
-
-    def _count_soon(self) -> None:
-        if not self._is_count_due:
-            self._is_count_due = True
-            asyncio.get_running_loop().call_later(COUNTERS_SECONDS, self.wake)
+        if not await self._settlement.settle(capture, wanted, present=present):
+            self.wake()
 
     def _progress(self, key: RingKey) -> Progress:
-        return self._rings.progress(self._find(key))
-
-    def _find(self, key: RingKey) -> EndpointRecord | None:
-        record = self._records.get(key.capture)
-        return record.endpoints.get(key) if record else None
+        return self._rings.progress(self._news.find(key))
 
     def _delay(self) -> float | None:
         """Return the seconds until time alone may change the plan; None: never."""

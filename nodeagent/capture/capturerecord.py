@@ -2,52 +2,18 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Final
 
-from apiserver.agentapi.reports import CaptureReport, EndpointReport, StopReason
-from apiserver.resource.types import PacketCapture, State
-from nodeagent.capture.counters import Tally
+from apiserver.agentapi.reports import CaptureReport
+from apiserver.resource.types import PacketCapture
+from nodeagent.capture.folded import NONE_FOLDED, Folded, fold
 from nodeagent.capture.plan import RingKey
-from nodeagent.capture.records import NOTHING, EndpointRecord, recall, tally_of
-from nodeagent.files.directory import EndpointMemory
+from nodeagent.capture.records import EndpointRecord, recall
+from nodeagent.files.memory import EndpointMemory, FileMemory, active_name
 
 # Endpoints that are over and selected no longer, of one capture (DESIGN 9.2).
 MAX_ENDED: Final = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Folded:
-    """Ended endpoints of which only the sums are known; `reason` is what they all ended by."""
-
-    count: int = 0
-    tally: Tally = NOTHING
-    reason: str = ""
-
-    def __add__(self, other: "Folded") -> "Folded":
-        if not self.count:
-            return other
-        reason = self.reason if self.reason == other.reason else StopReason.MIXED
-        return Folded(self.count + other.count, self.tally + other.tally, reason)
-
-    def report(self) -> EndpointReport:
-        """Return the entry that stands for all of them."""
-        tally = self.tally
-        return EndpointReport(
-            pod="",
-            pod_uid="",
-            interface="",
-            state=str(State.FINISHED),
-            packets=tally.packets,
-            bytes=tally.bytes,
-            dropped_ring=tally.dropped_ring,
-            dropped_writer=tally.dropped_writer,
-            stop_reason=self.reason,
-            message=f"{self.count} endpoints that ended earlier",
-            folded=self.count,
-        )
-
-
-NONE_FOLDED: Final = Folded()
 
 
 @dataclass(slots=True)
@@ -94,23 +60,72 @@ class CaptureRecord:
         """
         ended = self.unwanted(wanted)
         for each in ended[: max(0, len(ended) - MAX_ENDED)]:
-            self.folded += Folded(1, each.total, each.stop_reason)
             del self.endpoints[each.key]
+            is_alone = not any(each.has_names_of(other) for other in self.endpoints.values())
+            files = () if is_alone else tuple(each.history.files.values())
+            self.folded += fold(EndpointMemory(each.report(), files=files))
 
-    def remember(self, memories: Collection[EndpointMemory]) -> None:
+    def note_renamed(self, files: Collection[FileMemory], *, active: str) -> None:
+        """Take that files got their rotated names, so that a new one can have the name `active`.
+
+        What had that name and is none of them is there no more.
+        """
+        for file in files:
+            if not any(each.history.rename(file) for each in self.endpoints.values()):
+                self.folded = self.folded.rename(file)
+        for each in self.endpoints.values():
+            if gone := each.history.files.get(active):
+                each.history.expire(gone)
+
+    def note_expired(self, files: Collection[FileMemory]) -> None:
+        """Take that files are there no more.
+
+        They may be those of an earlier pod of that name. What no endpoint has was finished this moment,
+        or is in the sums.
+        """
+        for file in files:
+            if owner := self._owner(file.name):
+                owner.history.expire(file)
+            elif any(each.name == file.name for each in self.folded.files):
+                self.folded = self.folded.expire(file)
+            elif writer := self._writer(active_name(file.name)):
+                writer.history.expire_early(file)
+            elif self.folded.count:
+                self.folded = self.folded.expire(file)
+
+    def known_files(self, like: EndpointRecord | None = None) -> dict[str, FileMemory]:
+        """Return what is in files that nobody writes any more, by their names.
+
+        Of all, or of those whose files are named `like` an endpoint's.
+        """
+        found = {each.name: each for each in self.folded.files}
+        for each in self.endpoints.values():
+            if like is None or each.has_names_of(like):
+                found |= each.history.files
+        return found
+
+    def _owner(self, name: str) -> EndpointRecord | None:
+        found = (each for each in self.endpoints.values() if name in each.history.files)
+        return next(found, None)
+
+    def _writer(self, active: str) -> EndpointRecord | None:
+        running = (each for each in self.endpoints.values() if each.running)
+        return next((each for each in running if each.active_name == active), None)
+
+    def remember(self, memories: Collection[EndpointMemory], *, now: datetime) -> None:
         """Take over what a previous run of the agent knew."""
         for memory in memories:
             entry = memory.report
             if entry.folded:
-                self.folded += Folded(entry.folded, tally_of(entry), entry.stop_reason)
+                self.folded += fold(memory)
             else:
                 key = RingKey(self.capture.uid, entry.pod_uid, entry.interface)
-                self.endpoints[key] = recall(key, memory)
+                self.endpoints[key] = recall(key, memory, now=now)
 
     def memories(self, now: float) -> tuple[EndpointMemory, ...]:
         """Return what a later run of the agent has to know; `now` in monotonic seconds."""
         entries = [each.memory(now) for each in self.endpoints.values()]
-        return (*entries, *(EndpointMemory(each) for each in self._folded()))
+        return (*entries, self.folded.memory()) if self.folded.count else tuple(entries)
 
     def report(self) -> CaptureReport:
         """Return what the server is told of this capture."""
@@ -121,10 +136,7 @@ class CaptureRecord:
             uid=self.capture.uid,
             observed_generation=self.capture.generation,
             directory=self.directory,
-            endpoints=(*entries, *self._folded()),
+            endpoints=(*entries, self.folded.report()) if self.folded.count else tuple(entries),
             file_names=self.file_names,
             file_names_omitted=self.file_names_omitted,
         )
-
-    def _folded(self) -> tuple[EndpointReport, ...]:
-        return (self.folded.report(),) if self.folded.count else ()

@@ -26,9 +26,13 @@ class Commands:
         done: Future[Result] = Future()
         # What was begun is finished whoever stops waiting for it: a turn cannot be half made.
         done.set_running_or_notify_cancel()
+        self.forward(command, done)
+        return done
+
+    def forward(self, command: Callable[[Future[Result]], None], done: Future[Result]) -> None:
+        """Let the other thread begin a command whose future somebody has already."""
         self._waiting.append(partial(begin, command, done))
         os.eventfd_write(self._event, 1)
-        return done
 
     def perform(self) -> None:
         """Begin all that wait; called by the other thread."""

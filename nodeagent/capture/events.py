@@ -1,8 +1,9 @@
-"""What the engine tells its owner about a ring. Pure."""
+"""What the engine tells its owner, mostly about a ring. Pure."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
 
+from nodeagent.capture.counters import FileCount
 from nodeagent.libpcap.errors import CaptureError, FileError
 
 
@@ -46,4 +47,17 @@ class Spent:
     key: Hashable
 
 
-Event = FirstPacket | Counted | WriteFailed | Ended | Spent
+@dataclass(frozen=True, slots=True)
+class Rotated:
+    """A file of the ring is finished, and has its rotated name; said before the next one's `Counted`."""
+
+    key: Hashable
+    file: FileCount
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetSpent:
+    """All that was granted is written: no ring is read until there is another grant. Said once each."""
+
+
+Event = FirstPacket | Counted | WriteFailed | Ended | Spent | Rotated | BudgetSpent

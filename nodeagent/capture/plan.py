@@ -19,6 +19,7 @@ from apiserver.resource.types import NO_LIMITS, CaptureUID, Limits, PacketCaptur
 from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.selection import Selections
 from nodeagent.discovery.endpoints import BY_NAME, Endpoint, HostTap, NamedTap, PodTap, Tap
+from nodeagent.files.pressure import NO_PRESSURE, Pressure
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -62,7 +63,7 @@ class Planned:
     """One selected endpoint: its activity, and where it runs the filter and the tap.
 
     That tap is one link for certain, never a name alone. `limits` are those of the endpoint over all
-    its rings. `reason` says why it has ended, `message` why it is blocked.
+    its rings. `reason` says why it has ended or, in a word, why it is blocked; `message` says that too.
     """
 
     endpoint: Endpoint
@@ -87,7 +88,7 @@ class Plan:
     is_passing: bool = False
 
 
-def make_plan(
+def make_plan(  # noqa: PLR0913 - all that there is to know, by name
     captures: Collection[PacketCapture],
     selections: Selections,
     *,
@@ -95,8 +96,11 @@ def make_plan(
     now: datetime,
     progress: ProgressOf = lambda _: NO_PROGRESS,
     max_endpoints: int = 0,
+    pressure: Pressure = NO_PRESSURE,
 ) -> Plan:
     """Compute what this node should capture; `links` are the interfaces that exist, with their index.
+
+    Where the disk is under `pressure`, nothing runs.
 
     At most `max_endpoints` of a capture run, 0 for any number: those that do already, or did, come first.
     """
@@ -107,11 +111,13 @@ def make_plan(
             RingKey(capture.uid, each.pod_uid, each.interface): (each, packets)
             for each, packets in selections.of(capture).items()
         }
-        planned = {
+        planned: Mapping[RingKey, Planned] = {
             key: _planned(capture, *each, links=links, now=now, progress=progress(key))
             for key, each in selected.items()
         }
-        rings |= _bounded(planned, progress, max_endpoints) if max_endpoints else planned
+        if max_endpoints:
+            planned = _bounded(planned, progress, max_endpoints)
+        rings |= _pressed(planned, pressure.reason_in(capture.namespace))
     moments = [moment for capture in captures for moment in _moments(capture)]
     to_come = [each for each in moments if each > now]
     ends = [_end_of_running(planned, progress(key), now) for key, planned in rings.items()]
@@ -146,6 +152,18 @@ def _bounded(
             key: Planned(planned[key].endpoint, Activity.BLOCKED, message=message)
             for key in beyond
         },
+    }
+
+
+def _pressed(planned: Mapping[RingKey, Planned], why: str) -> Mapping[RingKey, Planned]:
+    """Let nothing run if there is a reason for that."""
+    if not why:
+        return planned
+    return {
+        key: Planned(each.endpoint, Activity.BLOCKED, reason=StopReason.DISK_PRESSURE, message=why)
+        if each.activity is Activity.RUNNING
+        else each
+        for key, each in planned.items()
     }
 
 

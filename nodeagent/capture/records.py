@@ -1,15 +1,20 @@
 """What is known of an endpoint of a capture, from its first packet on, over all its rings. Pure."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from apiserver.agentapi.reports import EndpointReport, StopReason
+from apiserver.resource.filenames import CaptureFile, render
 from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
 from apiserver.resource.types import Limits, State
 from nodeagent.capture.allowance import UNLIMITED, Allowance
-from nodeagent.capture.counters import Tally
+from nodeagent.capture.counters import NO_SPAN, Counters, FileCount, Span, Tally
+from nodeagent.capture.history import History, recall_history
 from nodeagent.capture.plan import Progress, RingKey
+from nodeagent.capture.segments import UNBOUNDED, Segments
 from nodeagent.discovery.endpoints import BY_NAME, Tap
-from nodeagent.files.directory import EndpointMemory
+from nodeagent.files.memory import EndpointMemory
+from nodeagent.files.savefile import RECORD_HEADER_BYTES
 
 # A ring that fails is tried again after this, doubled each time, up to the longest.
 FIRST_RETRY_SECONDS = 1.0
@@ -29,6 +34,7 @@ class Run:
     filter: PacketFilter = CAPTURE_ALL
     allowance: Allowance = UNLIMITED
     since: float = 0.0
+    segments: Segments = UNBOUNDED
 
 
 @dataclass(slots=True)
@@ -37,7 +43,8 @@ class EndpointRecord:
 
     `run` is that of the running ring, None if there is none; `tap` is that of the running one or the
     last that was tried. `is_waiting` while a failure waits to be tried again. `hopeless` is the filter
-    that turned out to let nothing pass here.
+    that turned out to let nothing pass here. `written` is what the running ring is known to have
+    written, in bytes of files.
     """
 
     key: RingKey
@@ -53,6 +60,17 @@ class EndpointRecord:
     failures: int = 0
     is_waiting: bool = False
     hopeless: PacketFilter | None = None
+    history: History = field(default_factory=History)
+    written: int = 0
+
+    @property
+    def active_name(self) -> str:
+        """What its file is called while it is written."""
+        return render(CaptureFile(self.pod, self.key.interface))
+
+    def has_names_of(self, other: "EndpointRecord") -> bool:
+        """Tell whether files of both are named alike: of two pods that had the same name."""
+        return (self.pod, self.key.interface) == (other.pod, other.key.interface)
 
     @property
     def running(self) -> bool:
@@ -87,10 +105,17 @@ class EndpointRecord:
         self.is_waiting = False
         self.settle_state()
 
-    def count(self, present: Tally) -> None:
-        """Note what the running ring has counted so far."""
+    def count(self, present: Tally, span: Span = NO_SPAN) -> None:
+        """Note what the running ring has counted so far, and when."""
         self.present = present
+        self.history.note_span(span)
         self.settle_state()
+
+    def note_written(self, present: Tally) -> int:
+        """Return how many bytes the running ring has written since this was last asked."""
+        written = present.bytes + present.packets * RECORD_HEADER_BYTES
+        growth, self.written = written - self.written, written
+        return max(growth, 0)
 
     def end(self, final: Tally, *, now: float) -> None:
         """Note that the ring has ended, and its final counters; `now` in monotonic seconds."""
@@ -98,11 +123,23 @@ class EndpointRecord:
         self.earlier = self.earlier + final
         self.present = NOTHING
         self.run = None
+        self.written = 0
+
+    def end_with(self, final: Counters, *, now: float) -> None:
+        """Note that the ring has ended, and its last file with it."""
+        span = final.file_span
+        file = FileCount(
+            final.path.name, final.readable_bytes, final.file, span.first_ns, span.last_ns
+        )
+        self.history.note_span(final.span)
+        self.history.note_file(file)
+        self.end(final.total, now=now)
 
     def finish(self, reason: StopReason, message: str = "") -> None:
-        """Note that nothing more will be captured, and why: the first reason stays."""
+        """Note that nothing more will be captured, and why: the first reason of an end stays."""
+        is_over = self.state == State.FINISHED
         self.state = State.FINISHED
-        self.stop_reason = self.stop_reason or reason
+        self.stop_reason = (self.stop_reason if is_over else "") or reason
         self.message = message
         self.is_waiting = False
 
@@ -113,10 +150,10 @@ class EndpointRecord:
         self.message = ""
         self.is_waiting = False
 
-    def block(self, message: str) -> None:
-        """Note that it should run and cannot."""
+    def block(self, message: str, reason: str = "") -> None:
+        """Note that it should run and cannot, for a reason that has a name or none."""
         self.state = State.ERROR
-        self.stop_reason = ""
+        self.stop_reason = reason
         self.message = message
         self.is_waiting = False
 
@@ -138,7 +175,7 @@ class EndpointRecord:
     def report(self) -> EndpointReport:
         """Return the entry for a report."""
         total = self.total
-        return EndpointReport(
+        report = EndpointReport(
             pod=self.pod,
             pod_uid=self.key.pod_uid,
             interface=self.key.interface,
@@ -150,27 +187,26 @@ class EndpointRecord:
             stop_reason=self.stop_reason,
             message=self.message,
         )
+        return self.history.told(report)
 
     def memory(self, now: float) -> EndpointMemory:
         """Return what the directory shall remember; `now` in monotonic seconds."""
         steps = self.seconds(now) // REMEMBERED_SECONDS
         seconds = max(self.earlier_seconds, steps * REMEMBERED_SECONDS)
-        return EndpointMemory(self.report(), seconds)
+        history = self.history
+        files = tuple(history.files.values())
+        return EndpointMemory(self.report(), seconds, files, is_in_gap=history.gap is not None)
 
 
-def recall(key: RingKey, memory: EndpointMemory) -> EndpointRecord:
-    """Return the record of an endpoint as a previous run of the agent left it."""
+def recall(key: RingKey, memory: EndpointMemory, *, now: datetime) -> EndpointRecord:
+    """Return the record of an endpoint as a previous run of the agent left it; `now` by the clock."""
     entry = memory.report
     return EndpointRecord(
         key,
         entry.pod,
-        earlier=tally_of(entry),
+        earlier=Tally(entry.packets, entry.bytes, entry.dropped_ring, entry.dropped_writer),
         earlier_seconds=memory.running_seconds,
         state=State.FINISHED,
-        stop_reason=entry.stop_reason,
+        stop_reason="" if entry.stop_reason == StopReason.DISK_PRESSURE else entry.stop_reason,
+        history=recall_history(memory, now=now),
     )
-
-
-def tally_of(entry: EndpointReport) -> Tally:
-    """Return the counters of an entry."""
-    return Tally(entry.packets, entry.bytes, entry.dropped_ring, entry.dropped_writer)

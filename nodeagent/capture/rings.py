@@ -9,8 +9,10 @@ from apiserver.agentapi.reports import StopReason
 from nodeagent.capture.allowance import SpentError
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.engine import CaptureEngine
+from nodeagent.capture.journal import Journal, names_of
 from nodeagent.capture.plan import Activity, Planned, Progress, RingKey
-from nodeagent.capture.records import EndpointRecord, Run
+from nodeagent.capture.records import NOTHING, EndpointRecord, Run
+from nodeagent.capture.segments import SegmentRules, segments_of
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.discovery.endpoints import is_same_link
@@ -29,21 +31,30 @@ _JUDGING: Final = (
 class Rings:
     """Brings one endpoint after the other in line with the plan.
 
-    `replan` has a new plan made soon: something has changed that the present one did not know.
+    `rules` bound the files of an endpoint. `started` is called when a ring has been; `replan` has a new
+    plan made soon: something has changed that the present one did not know.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - who it works with
         self,
         engine: CaptureEngine,
         storage: CaptureStorage,
+        journal: Journal,
         *,
+        rules: SegmentRules,
         times: Times,
+        started: Callable[[], None],
         replan: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._storage = storage
+        self._journal = journal
+        # What rings that are no more had counted.
+        self.ended = NOTHING
         self._clock = times.clock
         self._stopwatch = times.stopwatch
+        self._rules = rules
+        self._started = started
         self._replan = replan
         # Rings that ended by themselves, and why; None for those that have all they may have.
         self._ended: dict[RingKey, CaptureError | None] = {}
@@ -60,9 +71,9 @@ class Rings:
         """Have a selected endpoint do what is planned."""
         if endpoint.key in self._ended and endpoint.running:
             error = self._ended[endpoint.key]
-            await self.stop(endpoint)
+            await self.stop(record, endpoint, why=_said(error))
             if error is not None:
-                self._fail(endpoint, error)
+                self._fail(record, endpoint, error)
             elif plan.activity is Activity.RUNNING:
                 # The plan is from before: the next one knows what was captured.
                 self._replan()
@@ -71,14 +82,19 @@ class Rings:
             await self._keep_running(record, endpoint, plan)
             return
         if endpoint.running:
-            await self.stop(endpoint)
+            await self.stop(
+                record, endpoint, why=plan.reason or plan.message or plan.activity.value
+            )
         match plan.activity:
             case Activity.SCHEDULED:
+                endpoint.history.end_gap(self._clock())
                 endpoint.schedule()
             case Activity.ENDED:
-                endpoint.finish(plan.reason or StopReason.END_TIME, plan.message)
+                self._finish(record, endpoint, plan.reason or StopReason.END_TIME, plan.message)
             case Activity.BLOCKED:
-                endpoint.block(plan.message)
+                if plan.reason is not None:
+                    endpoint.history.begin_gap(plan.reason, now=self._clock())
+                endpoint.block(plan.message, plan.reason or "")
 
     async def settle_unwanted(
         self,
@@ -89,29 +105,31 @@ class Rings:
         present: Collection[str],
     ) -> None:
         """End an endpoint that is selected no more; the uids of pods that are, and of all there are."""
+        is_unselected = endpoint.key.pod_uid in present and endpoint.key.pod_uid not in wanted
+        reason = StopReason.UNSELECTED if is_unselected else StopReason.DELETED
+        is_unproven = endpoint.key.pod_uid in wanted
         if endpoint.running:
-            await self.stop(endpoint)
+            await self.stop(record, endpoint, why=reason)
             record.move_last(endpoint)
-        if endpoint.key.pod_uid in wanted:
-            endpoint.finish(StopReason.DELETED, "it is not known to be the pod's any more")
-        elif endpoint.key.pod_uid in present:
-            endpoint.finish(StopReason.UNSELECTED)
-        else:
-            endpoint.finish(StopReason.DELETED)
+        message = "it is not known to be the pod's any more" if is_unproven else ""
+        self._finish(record, endpoint, reason, message)
 
-    async def stop(self, endpoint: EndpointRecord) -> None:
+    async def stop(self, record: CaptureRecord, endpoint: EndpointRecord, *, why: str) -> None:
         """End a running ring and take its final counters."""
         counters = await self._engine.stop(endpoint.key)
         # It may have ended by itself meanwhile; the next ring of this key did not.
         self._ended.pop(endpoint.key, None)
-        endpoint.end(counters.total, now=self._stopwatch())
-        log.info("capture stopped", extra={"pod": endpoint.pod})
+        endpoint.end_with(counters, now=self._stopwatch())
+        self.ended += counters.total
+        self._journal.stopped(record, endpoint, counters.total, why=why)
 
-    async def stop_all(self, record: CaptureRecord) -> None:
-        """End what runs of a capture, and remember how far it came."""
+    async def stop_all(self, record: CaptureRecord, *, why: str, gap: str = "") -> None:
+        """End what runs of a capture, and remember how far it came; a gap begins if it has a reason."""
         running = [each for each in record.endpoints.values() if each.running]
         for endpoint in running:
-            await self.stop(endpoint)
+            await self.stop(record, endpoint, why=why)
+            if gap:
+                endpoint.history.begin_gap(gap, now=self._clock())
         if running:
             await self.save(record)
 
@@ -120,7 +138,8 @@ class Rings:
         try:
             await self._storage.save(record)
         except DirectoryError as error:
-            log.warning("state of a capture is not saved", extra={"error": str(error)})
+            said = names_of(record) | {"error": str(error)}
+            log.warning("state of a capture is not saved", extra=said)
             if await self._storage.is_lost(record):
                 await self._begin_anew(record, error)
 
@@ -129,19 +148,19 @@ class Rings:
         self._storage.distrust(record)
         for endpoint in record.endpoints.values():
             if endpoint.running:
-                await self.stop(endpoint)
-                self._fail(endpoint, error)
+                await self.stop(record, endpoint, why=str(error))
+                self._fail(record, endpoint, error)
 
     async def _keep_running(
         self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned
     ) -> None:
         if endpoint.running and not is_same_link(endpoint.tap, plan.tap):
             # What the ring is on may be another pod's by now.
-            await self.stop(endpoint)
+            await self.stop(record, endpoint, why="the interface is another one")
         if endpoint.is_waiting and endpoint.tap == plan.tap:
             return
         if endpoint.hopeless == plan.filter:
-            await self._give_up(endpoint)
+            await self._give_up(record, endpoint)
             return
         endpoint.tap = plan.tap
         try:
@@ -150,75 +169,94 @@ class Rings:
             else:
                 await self._change(record, endpoint, plan, endpoint.run)
         except SpentError:
-            await self.stop(endpoint)
+            await self.stop(record, endpoint, why=_said(None))
             self._replan()
         except NothingPassesError:
             endpoint.hopeless = plan.filter
-            await self._give_up(endpoint)
+            await self._give_up(record, endpoint)
         except (CaptureError, FileError, DirectoryError) as error:
             if endpoint.running:
-                await self.stop(endpoint)
+                await self.stop(record, endpoint, why=str(error))
             self._storage.distrust(record)
-            self._fail(endpoint, error)
+            self._fail(record, endpoint, error)
 
     async def _start(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:
         allowance = endpoint.allowance(plan.limits)
         if allowance.spent_by(0, 0):
             self._replan()
             return
-        path = await self._storage.new_file(record, endpoint)
-        interface = plan.endpoint.interface
+        file = await self._storage.new_file(record, endpoint)
+        segments = segments_of(plan.limits, self._rules)
         await self._engine.start(
             endpoint.key,
-            interface=interface,
+            interface=plan.endpoint.interface,
             packet_filter=plan.filter,
-            path=path,
+            path=file.path,
             tap=plan.tap,
             allowance=allowance,
+            rotation=segments.rotation,
+            last_rotated=file.last_rotated,
         )
-        endpoint.begin(Run(plan.filter, allowance, since=self._stopwatch()))
-        endpoint.message = self._remark(endpoint.key)
+        endpoint.history.end_gap(self._clock())
+        run = Run(plan.filter, allowance, since=self._stopwatch(), segments=segments)
+        endpoint.begin(run)
+        endpoint.message = self._remark(endpoint.key, run)
+        self._started()
         await self._storage.take_stock(record)
         if plan.limits.duration is not None:
             self._replan()
-        log.info(
-            "capture started",
-            extra={"capture": record.capture.name, "pod": endpoint.pod, "interface": interface},
-        )
+        self._journal.started(record, endpoint)
 
     async def _change(
         self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned, run: Run
     ) -> None:
         """Let a ring that runs go on as it is now planned."""
-        changed = Run(plan.filter, endpoint.allowance(plan.limits), since=run.since)
+        changed = Run(
+            plan.filter,
+            endpoint.allowance(plan.limits),
+            since=run.since,
+            segments=segments_of(plan.limits, self._rules),
+        )
         if changed == run:
             endpoint.settle_state()
             return
         if run.allowance != changed.allowance:
             await self._engine.allow(endpoint.key, changed.allowance)
+        if run.segments.rotation != changed.segments.rotation:
+            await self._engine.set_rotation(endpoint.key, changed.segments.rotation)
         if run.filter != changed.filter:
             await self._swap(record, endpoint, plan)
         endpoint.begin(changed)
-        endpoint.message = self._remark(endpoint.key)
+        endpoint.history.is_unpruned = True
+        endpoint.message = self._remark(endpoint.key, changed)
 
     async def _swap(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:
         """Go on with another filter in a new file; the old one has its rotated name by then."""
-        path, old = await self._storage.next_file(record, endpoint, now=self._clock())
-        counters = await self._engine.swap(endpoint.key, packet_filter=plan.filter, path=path)
-        if not counters.file.packets:
-            await self._storage.discard(old)
+        await self._engine.swap(endpoint.key, packet_filter=plan.filter)
         await self._storage.take_stock(record)
 
-    async def _give_up(self, endpoint: EndpointRecord) -> None:
+    async def _give_up(self, record: CaptureRecord, endpoint: EndpointRecord) -> None:
         """End what no packet can come of, as where the filters name only ports that a pod does not have."""
         if endpoint.running:
-            await self.stop(endpoint)
-        endpoint.finish(StopReason.NO_MATCH, _NO_MATCH)
+            await self.stop(record, endpoint, why=StopReason.NO_MATCH)
+        self._finish(record, endpoint, StopReason.NO_MATCH, _NO_MATCH)
 
-    def _remark(self, key: RingKey) -> str:
-        return _JUDGING if self._engine.counters(key).is_judging else ""
+    def _finish(
+        self, record: CaptureRecord, endpoint: EndpointRecord, reason: StopReason, message: str
+    ) -> None:
+        end = self._clock()
+        if reason is StopReason.END_TIME:
+            # It may have passed while the agent was away: nothing was wanted from then on.
+            end = min(end, record.capture.spec.end_time or end)
+        endpoint.history.end_gap(end)
+        endpoint.finish(reason, message)
 
-    def _fail(self, endpoint: EndpointRecord, error: Exception) -> None:
+    def _remark(self, key: RingKey, run: Run) -> str:
+        """Return what is to be said of a ring that runs."""
+        judging = _JUDGING if self._engine.counters(key).is_judging else ""
+        return "; ".join(filter(None, (run.segments.message, judging)))
+
+    def _fail(self, record: CaptureRecord, endpoint: EndpointRecord, error: Exception) -> None:
         """Say what is wrong with an endpoint, and try it again later."""
 
         def try_again() -> None:
@@ -229,4 +267,9 @@ class Rings:
         pause = endpoint.fail(str(error))
         asyncio.get_running_loop().call_later(pause, try_again)
         if is_news:
-            log.warning("endpoint is not captured", extra={"error": str(error), "retry": pause})
+            self._journal.failed(record, endpoint, error, pause=pause)
+
+
+def _said(error: CaptureError | None) -> str:
+    """Return why a ring has ended by itself, for the log."""
+    return "all that it may have is captured" if error is None else str(error)

@@ -10,16 +10,20 @@ is looked at here. That costs 3 to 5 us of a processor for each, and else 0.1; a
 drops then nobody knows whether the filter wanted it.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.frame import Packet
 from nodeagent.libpcap.handle import LiveHandle
 from nodeagent.libpcap.judge import Judge
 from nodeagent.libpcap.program import SNAP_BYTES, Program
+from nodeagent.libpcap.ringview import Batch
 from nodeagent.libpcap.socketfilter import Attachment
 
-# A batch of these takes as long as a ring may hold up the others.
+# What one ring may take of a thread before the others have their share: some milliseconds.
+MAX_BATCH_PACKETS = 4096
 _MOST_JUDGED = 512
 
 
@@ -35,14 +39,23 @@ class Following:
     leaves_rest: bool
 
 
-@dataclass(slots=True)
-class Taken:
-    """How many packets were read, how many of them kept, and in the new file with so many bytes."""
+class Taken(NamedTuple):
+    """How many packets were read and how many of them kept; the times of the first and last kept."""
 
-    read: int = 0
-    kept: int = 0
-    ahead: int = 0
-    ahead_bytes: int = 0
+    read: int
+    kept: int
+    first_ns: int = 0
+    last_ns: int = 0
+
+
+class Sorted(NamedTuple):
+    """A copy of a packet that either filter may have let in, None if neither wants it.
+
+    `is_ahead` if it belongs to the filter that follows.
+    """
+
+    packet: Packet | None
+    is_ahead: bool
 
 
 class Sieve:
@@ -53,6 +66,11 @@ class Sieve:
         self.handle = handle
         self._judge = Judge(first)
         self.is_judging = handle.listen(first) is Attachment.NONE
+
+    @property
+    def most_packets(self) -> int:
+        """How many packets a batch may be of."""
+        return _MOST_JUDGED if self.is_judging else MAX_BATCH_PACKETS
 
     def exchange(self, following: Program) -> Following:
         """Put a filter in the place of the one that runs, for what is accepted from now on.
@@ -71,37 +89,56 @@ class Sieve:
         """Note that all was read that the old filter may have let in."""
         self._judge, self.is_judging = following.judge, following.is_judging
 
-    def take(self, file: DumpFile, most: int) -> Taken:
-        """Read at most so many packets into a file. Raises CaptureError."""
-        taken = Taken()
+    def take(self, file: DumpFile, batch: Batch) -> Taken:
+        """Write what passes of packets that wait. Raises CaptureError."""
         if not self.is_judging:
-            taken.read = taken.kept = self.handle.dispatch(file, most)
-            return taken
+            self.handle.dispatch(file, batch)
+            return Taken(batch.packets, batch.packets, batch.first_ns, batch.last_ns)
+        times: list[int] = []
 
-        def judge(packet: Packet) -> None:
-            if length := self._judge.kept(packet):
-                file.write(packet, length)
-                taken.kept += 1
+        def write(packet: Packet) -> None:
+            file.write(packet)
+            times.append(packet.time_ns)
 
-        taken.read = self.handle.dispatch_each(judge, min(most, _MOST_JUDGED))
-        return taken
+        self._judge_each(batch, write)
+        if not times:
+            return Taken(batch.packets, 0)
+        return Taken(batch.packets, len(times), times[0], times[-1])
 
-    def sort_one(self, following: Following, *, old: DumpFile, new: DumpFile) -> Taken:
-        """Read one packet that either filter may have let in, into the file of its own.
+    def skip(self, batch: Batch) -> int:
+        """Throw packets that wait away; return how many of them would pass. Raises CaptureError."""
+        if not self.is_judging:
+            self.handle.skip(batch)
+            return batch.packets
+        lost: list[None] = []
+        self._judge_each(batch, lambda _: lost.append(None))
+        return len(lost)
+
+    def sort_one(self, following: Following) -> Sorted | None:
+        """Take the next packet that waits, which either filter may have let in; None if there is none.
 
         Raises:
             CaptureError: the handle is broken.
         """
-        taken = Taken()
+        found: list[Sorted] = []
 
         def sort(packet: Packet) -> None:
-            if length := following.judge.kept(packet):
-                new.write(packet, length)
-                taken.ahead = 1
-                taken.ahead_bytes = min(length, packet.header.caplen)
-            elif length := SNAP_BYTES if following.leaves_rest else self._judge.kept(packet):
-                old.write(packet, length)
-                taken.kept = 1
+            if kept := following.judge.kept(packet):
+                found.append(Sorted(packet.cut(kept).copied(), is_ahead=True))
+            elif kept := SNAP_BYTES if following.leaves_rest else self._judge.kept(packet):
+                found.append(Sorted(packet.cut(kept).copied(), is_ahead=False))
+            else:
+                found.append(Sorted(None, is_ahead=False))
 
-        taken.read = self.handle.dispatch_each(sort, 1)
-        return taken
+        batch = self.handle.look(1, SNAP_BYTES * 2)
+        if not batch.packets:
+            return None
+        self.handle.dispatch_each(sort, batch)
+        return found[0]
+
+    def _judge_each(self, batch: Batch, take: Callable[[Packet], None]) -> None:
+        def judge(packet: Packet) -> None:
+            if kept := self._judge.kept(packet):
+                take(packet.cut(kept))
+
+        self.handle.dispatch_each(judge, batch)

@@ -4,11 +4,12 @@ import asyncio
 import logging
 import os
 import threading
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from apiserver.resource.filenames import CaptureFile, render
 from apiserver.resource.types import CaptureUID
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.records import EndpointRecord
@@ -23,7 +24,10 @@ from nodeagent.files.directory import (
     write_state,
 )
 from nodeagent.files.layout import UnsafeNameError, capture_directory
-from nodeagent.files.leftovers import rotate_file, rotate_leftovers, step_aside
+from nodeagent.files.leftovers import last_rotation, rotate_file, rotate_leftovers
+from nodeagent.files.memory import FileMemory
+from nodeagent.files.recollection import recollect
+from nodeagent.files.retention import list_excess, remove_file
 
 log = logging.getLogger(__name__)
 
@@ -31,11 +35,24 @@ log = logging.getLogger(__name__)
 MAX_FILE_NAMES: Final = 500
 
 
+@dataclass(frozen=True, slots=True)
+class NewFile:
+    """Where a file is to be made; the time in the name of the last one before, None if there is none.
+
+    `rotated` are files that got their rotated names for it, of this endpoint or of others.
+    """
+
+    path: Path
+    last_rotated: datetime | None
+    rotated: tuple[FileMemory, ...]
+
+
 class CaptureStorage:
     """The directories of this node's captures. Errors are DirectoryError."""
 
     def __init__(self, root: Path, *, times: Times = REAL) -> None:
         self._root = root
+        self._clock = times.clock
         self._stopwatch = times.stopwatch
         self._opened: set[CaptureUID] = set()
         # A new object may take the path of a deleted one: while one directory is being removed,
@@ -58,7 +75,7 @@ class CaptureStorage:
         return [(each.state.uid, each.state.store_identity) for each in found]
 
     async def recall(self, record: CaptureRecord) -> None:
-        """Take over what an earlier run of the agent knew of a capture, if it left anything."""
+        """Take over what an earlier run of the agent left of a capture: what it knew, and its files."""
         try:
             path = self._path(record)
             state = await asyncio.to_thread(read_state, path)
@@ -69,52 +86,91 @@ class CaptureStorage:
             # Damaged, or not ours to read: it is dealt with when a file is to be written.
             log.warning("earlier files cannot be read", extra={"error": str(error)})
             return
+        try:
+            state = await asyncio.to_thread(recollect, path, state)
+        except DirectoryError as error:
+            log.warning("earlier files cannot be counted", extra={"error": str(error)})
         record.directory = str(path)
-        record.remember(state.endpoints)
+        record.remember(state.endpoints, now=self._clock())
 
-    async def new_file(self, record: CaptureRecord, endpoint: EndpointRecord) -> Path:
-        """Return the path of an endpoint's active file, with nothing in its place any more.
+    async def new_file(self, record: CaptureRecord, endpoint: EndpointRecord) -> NewFile:
+        """Return where an endpoint's active file is to be, with nothing in its place any more.
 
         The directory is made, and what it holds of an earlier run, or of an earlier ring of this
         endpoint or of an earlier pod of its name, gets its rotated name. That is refused while the
         file is being written, because rotating cuts off what looks torn.
+
+        From then on the endpoint is remembered: were the agent to end at once, what is in its file
+        would still be found to be its own.
         """
         path = self._path(record)
-        name = _active_name(endpoint)
+        name = endpoint.active_name
         if name in _names_in_use(record):
             raise DirectoryError(path / name, "is being written for another pod of this name")
+        rotated: tuple[FileMemory, ...] = ()
         if record.capture.uid not in self._opened:
             async with self._directories:
-                await self._open(record, path)
-        await asyncio.to_thread(_rotate_if_present, path, name)
-        return path / name
+                rotated = await self._open(record, path)
+        rotated += await asyncio.to_thread(_rotate_if_present, path, name)
+        record.note_renamed(rotated, active=name)
+        await self.save(record)
+        return NewFile(path / name, await asyncio.to_thread(last_rotation, path, name), rotated)
 
-    async def _open(self, record: CaptureRecord, path: Path) -> None:
-        await asyncio.to_thread(open_directory, path, self._state(record))
-        await asyncio.to_thread(rotate_leftovers, path, except_for=_names_in_use(record))
+    async def _open(self, record: CaptureRecord, path: Path) -> tuple[FileMemory, ...]:
+        """Make sure of a directory; return the files of an earlier run that were rotated."""
+        state = await asyncio.to_thread(open_directory, path, self._state(record))
+        self._saved[state.uid] = state
+        found = await asyncio.to_thread(rotate_leftovers, path, except_for=_names_in_use(record))
         self._opened.add(record.capture.uid)
         record.directory = str(path)
+        return found
 
     def distrust(self, record: CaptureRecord) -> None:
         """Have a capture's directory made sure of again before the next file: something failed."""
         self._opened.discard(record.capture.uid)
         self._saved.pop(record.capture.uid, None)
 
-    async def next_file(
-        self, record: CaptureRecord, endpoint: EndpointRecord, *, now: datetime
-    ) -> tuple[Path, Path]:
-        """Move a running ring's active file to its rotated name; return the free path and that one."""
-        path = self._path(record)
-        name = _active_name(endpoint)
-        rotated = await asyncio.to_thread(step_aside, path, name, now=now)
-        return path / name, path / rotated
+    async def retain(
+        self,
+        record: CaptureRecord,
+        endpoint: EndpointRecord,
+        *,
+        keep: int,
+        known: Mapping[str, FileMemory],
+    ) -> tuple[FileMemory, ...]:
+        """Remove the oldest rotated files of an endpoint but `keep`; return what was in them.
 
-    async def discard(self, path: Path) -> None:
-        """Remove a file that turned out to hold no packet."""
+        `known` are files of which that is known, by name. The record has them counted already: it is
+        saved before, so that nothing is removed that no memory knows.
+        """
+        path = self._path(record)
+        names = await asyncio.to_thread(list_excess, path, endpoint.active_name, keep=keep)
+        return await self.expire(record, names, known=known) if names else ()
+
+    async def expire(
+        self, record: CaptureRecord, names: Collection[str], *, known: Mapping[str, FileMemory]
+    ) -> tuple[FileMemory, ...]:
+        """Remove files of a capture and return what was in them, after saving as `retain` does.
+
+        What cannot be removed stays, and is told by the log. That the record cannot be saved keeps no
+        file: where the disk is full, room has to be made first.
+        """
         try:
-            await asyncio.to_thread(path.unlink, missing_ok=True)
-        except OSError as error:
-            raise DirectoryError(path, error.strerror or str(error)) from error
+            await self.save(record)
+        except DirectoryError as error:
+            log.warning("state of a capture is not saved", extra={"error": str(error)})
+        removed = []
+        for name in names:
+            try:
+                found = await asyncio.to_thread(
+                    remove_file, self._path(record), name, known.get(name)
+                )
+            except DirectoryError as error:
+                log.warning("capture file cannot be removed", extra={"error": str(error)})
+                break
+            if found is not None:
+                removed.append(found)
+        return tuple(removed)
 
     async def take_stock(self, record: CaptureRecord) -> None:
         """Note in a record which files there are."""
@@ -164,14 +220,10 @@ class CaptureStorage:
             raise DirectoryError(self._root, str(error)) from error
 
 
-def _active_name(endpoint: EndpointRecord) -> str:
-    return render(CaptureFile(endpoint.pod, endpoint.key.interface))
-
-
 def _names_in_use(record: CaptureRecord) -> set[str]:
-    return {_active_name(each) for each in record.endpoints.values() if each.running}
+    return {each.active_name for each in record.endpoints.values() if each.running}
 
 
-def _rotate_if_present(directory: Path, name: str) -> None:
-    if os.path.lexists(directory / name):
-        rotate_file(directory, name)
+def _rotate_if_present(directory: Path, name: str) -> tuple[FileMemory, ...]:
+    found = rotate_file(directory, name) if os.path.lexists(directory / name) else None
+    return () if found is None else (found,)

@@ -15,7 +15,7 @@ from apiserver.resource.types import Direction
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.discovery.endpoints import HostTap, NamedTap, PodTap, Tap
 from nodeagent.libpcap.errors import CaptureError, CapturePermissionError, NamespaceGoneError
-from nodeagent.libpcap.handle import LiveHandle
+from nodeagent.libpcap.handle import RING_BYTES, LiveHandle
 from nodeagent.libpcap.namespace import run_inside
 
 _STAT_BYTES: Final = 4096
@@ -25,7 +25,9 @@ _START_TIME: Final = 22 - 3
 _NEEDED: Final = "--tap=pod takes the capabilities SYS_ADMIN and SYS_PTRACE beside NET_RAW"
 
 
-def open_tap(interface: str, tap: Tap) -> tuple[LiveHandle, LinkNotices | None]:
+def open_tap(
+    interface: str, tap: Tap, *, ring_bytes: int = RING_BYTES
+) -> tuple[LiveHandle, LinkNotices | None]:
     """Open an interface where its tap is; with the link notices of a namespace that is not the node's.
 
     The two keep a pod's namespace alive, with the interfaces in it: close them when the pod goes.
@@ -36,27 +38,28 @@ def open_tap(interface: str, tap: Tap) -> tuple[LiveHandle, LinkNotices | None]:
     """
     match tap:
         case NamedTap():
-            return LiveHandle(interface), None
+            return LiveHandle(interface, ring_bytes=ring_bytes), None
         case HostTap(index):
-            return LiveHandle(interface, index), None
+            return LiveHandle(interface, index, ring_bytes=ring_bytes), None
         case PodTap():
-            return _open_inside(interface, tap)
+            return _open_inside(interface, tap, ring_bytes)
 
 
-def _open_inside(interface: str, tap: PodTap) -> tuple[LiveHandle, LinkNotices]:
+def _open_inside(interface: str, tap: PodTap, ring_bytes: int) -> tuple[LiveHandle, LinkNotices]:
     with _translated_errors(interface, tap), _opened_namespace(interface, tap) as namespace:
-        return run_inside(namespace, lambda: _open_both(interface, tap.index))
+        return run_inside(namespace, lambda: _open_both(interface, tap.index, ring_bytes))
 
 
-def _open_both(interface: str, index: int) -> tuple[LiveHandle, LinkNotices]:
+def _open_both(interface: str, index: int, ring_bytes: int) -> tuple[LiveHandle, LinkNotices]:
     # Notices first: of what happens while the handle is being opened there is one.
     links = LinkNotices()
     try:
         # What goes out of the pod's end of a link leaves the pod.
-        return LiveHandle(interface, index, outgoing_is=Direction.OUT), links
+        handle = LiveHandle(interface, index, outgoing_is=Direction.OUT, ring_bytes=ring_bytes)
     except BaseException:
         links.close()
         raise
+    return handle, links
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The capture thread: owns the rings, reads whichever is ready, sleeps otherwise.
+"""A capture thread: owns rings, reads whichever is ready, sleeps otherwise.
 
 One epoll over the rings' sockets, a descriptor for commands and the kernel's link notices: those of
 the node's network namespace, and those of each other one that a ring's interface is in. A ready
@@ -6,8 +6,7 @@ ring gets one batch per round, so that none starves; an idle thread is woken by 
 ring that drains has a time limit: the kernel hands over a partly filled block within two block
 timeouts, and what has not come after four will not come.
 
-A busy ring that needs a processor of its own would move to another instance of this class between
-two rounds; nothing here assumes that there is one instance only.
+Where the write budget is spent, rings are not waited for, and the kernel counts what it drops.
 """
 
 import logging
@@ -16,20 +15,24 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 
+from nodeagent.capture.alarms import Alarms
 from nodeagent.capture.allowance import Allowance
-from nodeagent.capture.commands import Commands, begin
-from nodeagent.capture.counters import Counters
-from nodeagent.capture.events import Counted, Ended, Event, Spent, WriteFailed
+from nodeagent.capture.commands import Commands, Result, begin
+from nodeagent.capture.counters import Counters, Tally
+from nodeagent.capture.drain import Drain
+from nodeagent.capture.events import Counted, Ended, Event, Rotated, Spent, WriteFailed
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.notices import Notices
 from nodeagent.capture.ring import Ring
-from nodeagent.libpcap.dump import DumpFile
+from nodeagent.capture.rotation import Rotation
+from nodeagent.capture.workload import Workload
+from nodeagent.capture.writebudget import WriteBudget
+from nodeagent.libpcap.dump import WriteBuffer
 from nodeagent.libpcap.errors import CaptureError, InterfaceGoneError
 from nodeagent.libpcap.handle import BLOCK_TIMEOUT_MS
 from nodeagent.libpcap.program import Program
@@ -37,32 +40,36 @@ from nodeagent.libpcap.program import Program
 log = logging.getLogger(__name__)
 
 _DRAIN_SECONDS = 4 * BLOCK_TIMEOUT_MS / 1000
+# A file that is old enough and could not be rotated.
+_RETRY_SECONDS = 1.0
 
-
-@dataclass(slots=True)
-class _Drain:
-    """A turn under way: who waits for it, and what has to wait until it is made."""
-
-    deadline: float
-    done: Future[Counters] | None
-    then: list[Callable[[], None]] = field(default_factory=list)
-
-    def resolve(self, final: Counters) -> None:
-        if self.done is not None:
-            self.done.set_result(final)
-
-    def fail(self, error: CaptureError) -> None:
-        if self.done is not None:
-            self.done.set_exception(error)
+# What a command does in the thread; it resolves the future, now or later.
+Command = Callable[[Future[Result]], None]
 
 
 class CaptureThread:
-    """Runs rings. Its methods may be called from any thread; their futures always resolve."""
+    """Runs rings. What comes before `runs` is for any thread, the rest for its own.
 
-    def __init__(self, tell: Callable[[Ring, Event], None]) -> None:
+    `balance` is called once in a while with the shares of its time that its rings took.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[Ring, Event], None],
+        budget: WriteBudget,
+        balance: "Callable[[CaptureThread, Mapping[Ring, float]], None]",
+        *,
+        name: str,
+    ) -> None:
         self._tell = tell
+        self._budget = budget
+        self._balance = balance
+        self._buffer = WriteBuffer()
         self._rings: dict[int, Ring] = {}
-        self._drains: dict[Ring, _Drain] = {}
+        self._drains: dict[Ring, Drain] = {}
+        self._is_paused = False
+        self._workload = Workload[Ring](time.monotonic())
+        self._ages = Alarms[Ring]()
         self._notices = Notices(lambda ring: tell(ring, Counted(ring.key)))
         self._commands = Commands()
         self._links = LinkNotices()
@@ -71,37 +78,100 @@ class CaptureThread:
         self._epoll.register(self._commands, select.EPOLLIN)
         self._epoll.register(self._links, select.EPOLLIN)
         self._running = True
-        self._thread = threading.Thread(target=self._run, name="capture")
+        self._thread = threading.Thread(target=self._run, name=name)
+
+    def start(self) -> None:
+        """Begin; what was submitted before is done then."""
         self._thread.start()
 
-    def add(self, ring: Ring) -> Future[None]:
-        """Begin to read `ring`."""
-        return self._commands.submit(partial(self._add, ring))
+    def submit(self, command: Command[Result]) -> Future[Result]:
+        """Have the thread begin a command."""
+        return self._commands.submit(command)
 
-    def stop(self, ring: Ring) -> Future[Counters]:
-        """Let nothing more into `ring`, read what is in it, close its file and forget it."""
-        return self._commands.submit(partial(self._stop, ring))
-
-    def swap(self, ring: Ring, next_filter: Program, file: DumpFile) -> Future[Counters]:
-        """Change filter and file of `ring`; gives the final counters of the old file.
-
-        The ring takes over `file`, and discards it if the swap fails (`Ring.begin_swap`).
-        """
-        return self._commands.submit(partial(self._swap, ring, next_filter, file))
-
-    def allow(self, ring: Ring, allowance: Allowance) -> Future[None]:
-        """Change how much `ring` may capture since it began; of one that has ended, nothing."""
-        return self._commands.submit(partial(self._allow, ring, allowance))
+    def forward(self, command: Command[Result], done: Future[Result]) -> None:
+        """Have the thread begin a command whose future somebody has already."""
+        self._commands.forward(command, done)
 
     def close(self) -> None:
         """End the thread; all rings must have been stopped. Waits for one round at most."""
-        self._commands.submit(self._leave)
+        self.submit(self._leave)
         self._thread.join()
         self._epoll.close()
         self._links.close()
         self._commands.close()
 
-    # Everything below runs in the capture thread.
+    def rings(self) -> list[Ring]:
+        """Return the rings that are read here, as far as another thread can know."""
+        return list(self._rings.values())
+
+    # Everything below runs in the thread itself.
+
+    def runs(self, ring: Ring) -> bool:
+        """Tell whether `ring` is one of those that are read here."""
+        return self._rings.get(ring.handle.fd) is ring
+
+    def add(self, ring: Ring, done: Future[None]) -> None:
+        """Begin to read `ring`."""
+        ring.write_through(self._buffer)
+        self._workload.begin(time.monotonic())
+        self._rings[ring.handle.fd] = ring
+        self._epoll.register(ring.handle.fd, 0 if self._is_paused else select.EPOLLIN)
+        if ring.links is not None:
+            self._links_of[ring.links.fileno()] = ring
+            self._epoll.register(ring.links, select.EPOLLIN)
+        done.set_result(None)
+        if ring.counters.total != Tally():  # another thread has read it, and told or not
+            ring.has_news = True
+            self._report(ring)
+        self._guard(ring, partial(self._check_link, ring))
+
+    def release(self, ring: Ring) -> bool:
+        """Read `ring` no more, so that another thread can; not while a turn of it is under way."""
+        if not self.runs(ring) or ring in self._drains:
+            return False
+        self._unregister(ring)
+        return True
+
+    def stop(self, ring: Ring, done: Future[Counters]) -> None:
+        """Let nothing more into `ring`, read what is in it, close its file and forget it."""
+        if drain := self._drains.get(ring):
+            drain.then.append(partial(begin, partial(self.stop, ring), done))
+        elif self.runs(ring):
+            ring.begin_stop()
+            self._drain(ring, done)
+        else:
+            done.set_result(ring.counters)
+
+    def swap(self, ring: Ring, next_filter: Program, done: Future[Counters]) -> None:
+        """Go on with another filter in another file; gives the final counters of the old file."""
+        if drain := self._drains.get(ring):
+            again = partial(self.swap, ring, next_filter)
+            drain.then.append(partial(begin, again, done))
+        else:
+            ring.begin_swap(next_filter)
+            self._drain(ring, done)
+
+    def allow(self, ring: Ring, allowance: Allowance, done: Future[None]) -> None:
+        """Change how much `ring` may capture since it began; of one that has ended, nothing."""
+        if self.runs(ring):
+            ring.allow(allowance)
+            self._end_if_spent(ring)
+        done.set_result(None)
+
+    def set_rotation(self, ring: Ring, rotation: Rotation, done: Future[None]) -> None:
+        """Change when files of `ring` are rotated; of one that has ended, nothing."""
+        if self.runs(ring):
+            ring.set_rotation(rotation)
+            self._ages.set(ring, ring.rotates_at(time.monotonic()))
+        done.set_result(None)
+
+    def resume(self, done: Future[None]) -> None:
+        """Read again, after a grant."""
+        if self._is_paused and not self._budget.is_spent:
+            self._is_paused = False
+            for ring in self._rings.values():
+                self._epoll.modify(ring.handle.fd, select.EPOLLIN)
+        done.set_result(None)
 
     def _run(self) -> None:
         while self._running:
@@ -113,78 +183,59 @@ class CaptureThread:
                 elif fd in self._links_of:
                     self._hear_of_own_links(self._links_of[fd])
                 elif fd in self._rings:
-                    ring = self._rings[fd]
-                    self._guard(ring, partial(self._serve, ring, events))
-            now = time.monotonic()
+                    self._serve(self._rings[fd], events)
+            self._end_round(time.monotonic())
+
+    def _end_round(self, now: float) -> None:
+        if self._drains:
             self._make_turns(now)
-            self._notices.tell_due(now)
+        if now >= self._ages.soonest:
+            for ring in self._ages.take_due(now):
+                self._guard(ring, partial(self._rotate, ring, now))
+        self._notices.tell_due(now)
+        if self._budget.is_spent and not self._is_paused:
+            self._pause()
+        if (shares := self._workload.take(now)) is not None:
+            self._balance(self, shares)
 
     def _patience(self) -> float | None:
         """Return for how many seconds there is nothing to do but what epoll says."""
-        deadlines = [drain.deadline for drain in self._drains.values()]
-        deadline = min([self._notices.next_due(), *deadlines])
+        deadline = min(self._notices.next_due(), self._ages.soonest)
+        for drain in self._drains.values():
+            deadline = min(deadline, drain.deadline)
         return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
 
     def _hear_of_links(self) -> None:
-        self._links.take()
-        for ring in list(self._rings.values()):
-            self._guard(ring, partial(self._check_link, ring))
+        if self._links.take():
+            for ring in list(self._rings.values()):
+                self._guard(ring, partial(self._check_link, ring))
 
     def _hear_of_own_links(self, ring: Ring) -> None:
         assert ring.links is not None
-        ring.links.take()
-        self._guard(ring, partial(self._check_link, ring))
+        if ring.links.take():
+            self._guard(ring, partial(self._check_link, ring))
 
-    def _add(self, ring: Ring, done: Future[None]) -> None:
-        self._rings[ring.handle.fd] = ring
-        self._epoll.register(ring.handle.fd, select.EPOLLIN)
-        if ring.links is not None:
-            self._links_of[ring.links.fileno()] = ring
-            self._epoll.register(ring.links, select.EPOLLIN)
-        done.set_result(None)
-        self._guard(ring, partial(self._check_link, ring))
-
-    def _stop(self, ring: Ring, done: Future[Counters]) -> None:
-        if drain := self._drains.get(ring):
-            drain.then.append(partial(begin, partial(self._stop, ring), done))
-        elif self._runs(ring):
-            ring.begin_stop()
-            self._drain(ring, done)
-        else:
-            done.set_result(ring.counters)
-
-    def _swap(
-        self, ring: Ring, next_filter: Program, file: DumpFile, done: Future[Counters]
-    ) -> None:
-        if drain := self._drains.get(ring):
-            again = partial(self._swap, ring, next_filter, file)
-            drain.then.append(partial(begin, again, done))
-        else:
-            ring.begin_swap(next_filter, file)
-            self._drain(ring, done)
-
-    def _allow(self, ring: Ring, allowance: Allowance, done: Future[None]) -> None:
-        if self._runs(ring):
-            ring.allow(allowance)
-            self._end_if_spent(ring)
-        done.set_result(None)
-
-    def _runs(self, ring: Ring) -> bool:
-        return self._rings.get(ring.handle.fd) is ring
+    def _pause(self) -> None:
+        self._is_paused = True
+        for ring in self._rings.values():
+            if ring not in self._drains:
+                self._epoll.modify(ring.handle.fd, 0)
 
     def _leave(self, done: Future[None]) -> None:
         self._running = False
         done.set_result(None)
 
     def _drain(self, ring: Ring, done: Future[Counters] | None) -> None:
-        self._drains[ring] = _Drain(time.monotonic() + _DRAIN_SECONDS, done)
+        self._drains[ring] = Drain(time.monotonic() + _DRAIN_SECONDS, done)
+        if self._is_paused:
+            self._epoll.modify(ring.handle.fd, select.EPOLLIN)
 
     def _make_turns(self, now: float) -> None:
         for ring, drain in list(self._drains.items()):
             if ring.drained or now >= drain.deadline:
                 self._guard(ring, partial(self._end_drain, ring, drain))
 
-    def _end_drain(self, ring: Ring, drain: _Drain) -> None:
+    def _end_drain(self, ring: Ring, drain: Drain) -> None:
         """Make the turn, unless more is coming: a thread without a processor is late, not done."""
         if missing := ring.still_to_come:
             ring.read()
@@ -194,7 +245,7 @@ class CaptureThread:
                 return
         self._make_turn(ring, drain)
 
-    def _make_turn(self, ring: Ring, drain: _Drain) -> None:
+    def _make_turn(self, ring: Ring, drain: Drain) -> None:
         final = ring.turn()
         del self._drains[ring]
         self._report(ring)
@@ -203,10 +254,17 @@ class CaptureThread:
         else:
             self._end_if_spent(ring)
         drain.resolve(final)
-        if self._runs(ring):
+        if self.runs(ring):
+            if self._is_paused:
+                self._epoll.modify(ring.handle.fd, 0)
             self._check_link(ring)
-        for command in drain.then:
-            command()
+        drain.go_on()
+
+    def _rotate(self, ring: Ring, now: float) -> None:
+        """Rotate a file that is old enough."""
+        if not ring.rotate():
+            self._ages.set(ring, now + _RETRY_SECONDS)
+        self._report(ring)
 
     def _end_if_spent(self, ring: Ring) -> None:
         """End a ring that has captured all that it may; one that drains ends with its turn."""
@@ -217,14 +275,19 @@ class CaptureThread:
             self._tell(ring, Spent(ring.key))
 
     def _forget(self, ring: Ring) -> None:
+        ring.is_over = True
+        self._unregister(ring)
+        if ring.error is not None:
+            self._tell(ring, Ended(ring.key, ring.error))
+
+    def _unregister(self, ring: Ring) -> None:
         del self._rings[ring.handle.fd]
         self._epoll.unregister(ring.handle.fd)
         if ring.links is not None:
             del self._links_of[ring.links.fileno()]
             self._epoll.unregister(ring.links)
+        self._ages.set(ring, None)
         self._notices.forget(ring)
-        if ring.error is not None:
-            self._tell(ring, Ended(ring.key, ring.error))
 
     def _guard(self, ring: Ring, work: Callable[[], None]) -> None:
         """Do something for a ring; what goes wrong there ends this ring and no other."""
@@ -232,16 +295,40 @@ class CaptureThread:
             work()
         except CaptureError as error:
             self._break(ring, error)
-        except Exception as error:
-            log.exception("ring failed", extra={"interface": ring.handle.interface})
-            self._break(ring, CaptureError(ring.handle.interface, "read", repr(error)))
+        except Exception as error:  # noqa: BLE001 - the ring's life ends here
+            self._fail(ring, error)
+
+    def _fail(self, ring: Ring, error: Exception) -> None:
+        """End a ring for a reason that is a fault of ours, or of the disk's."""
+        log.error("ring failed", extra={"interface": ring.handle.interface}, exc_info=error)
+        self._break(ring, CaptureError(ring.handle.interface, "read", repr(error)))
 
     def _serve(self, ring: Ring, events: int) -> None:
-        if events & select.EPOLLIN:
+        if events == select.EPOLLIN:
+            self._read(ring)
+        else:
+            self._guard(ring, partial(self._serve_with_error, ring, events))
+
+    def _read(self, ring: Ring) -> None:
+        """Read a batch; what `_guard` does is repeated here, for this is where time goes."""
+        began = time.monotonic()
+        try:
             ring.read()
-            self._report(ring)
+        except CaptureError as error:
+            self._break(ring, error)
+            return
+        except Exception as error:  # noqa: BLE001 - the ring's life ends here
+            self._fail(ring, error)
+            return
+        self._workload.note(ring, time.monotonic() - began)
+        self._report(ring)
+        if ring.is_spent:
             self._end_if_spent(ring)
-        if events & select.EPOLLERR and self._runs(ring) and (code := ring.handle.take_error()):
+
+    def _serve_with_error(self, ring: Ring, events: int) -> None:
+        if events & select.EPOLLIN:
+            self._read(ring)
+        if events & select.EPOLLERR and self.runs(ring) and (code := ring.handle.take_error()):
             log.info(
                 "capture socket has an error",
                 extra={"interface": ring.handle.interface, "error": os.strerror(code)},
@@ -249,9 +336,18 @@ class CaptureThread:
             self._check_link(ring)
 
     def _report(self, ring: Ring) -> None:
+        if ring.has_news:
+            self._tell_news(ring)
+        self._notices.note(ring)
+
+    def _tell_news(self, ring: Ring) -> None:
+        for finished in ring.take_finished():
+            self._ages.set(ring, None)
+            self._tell(ring, Rotated(ring.key, finished))
         if error := ring.take_write_error():
             self._tell(ring, WriteFailed(ring.key, error))
-        self._notices.note(ring)
+        if not self._ages.has(ring):
+            self._ages.set(ring, ring.rotates_at(time.monotonic()))
 
     def _check_link(self, ring: Ring) -> None:
         """End a ring whose interface is gone, after what it had received."""
@@ -265,7 +361,7 @@ class CaptureThread:
         """End a ring that cannot even be drained."""
         ring.error = error
         drain = self._drains.pop(ring, None)
-        if self._runs(ring):
+        if self.runs(ring):
             self._forget(ring)
         if drain is None:
             return
@@ -274,5 +370,4 @@ class CaptureThread:
         else:
             ring.cancel_swap()
             drain.fail(error)
-        for command in drain.then:
-            command()
+        drain.go_on()

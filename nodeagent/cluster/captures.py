@@ -159,6 +159,7 @@ class _Follower:
                 self._find()
             case Disconnected():
                 self._is_lost = True
+                self._captures.is_in_sight = False
                 self._tell_loss(observation.error)
             case _:
                 assert_never(observation)
@@ -181,6 +182,7 @@ class _Follower:
 
     def _find(self) -> None:
         """Note that the server is to be had."""
+        self._captures.is_in_sight = True
         if self._is_lost:
             self._is_lost = False
             log.info("captures are in sight")
@@ -204,8 +206,10 @@ def _sight(document: JsonObject, decode: Decoder) -> Sighting:
     try:
         return _sighting(document, decode(document))
     except UndecodableError as error:
-        log.warning("capture is not understood", extra={"problem": str(error)})
-        return _sighting(document, problem=str(error))
+        seen = _sighting(document, problem=str(error))
+        names = {"namespace": seen.namespace, "capture": seen.name, "uid": seen.uid}
+        log.warning("capture is not understood", extra=names | {"problem": seen.problem})
+        return seen
 
 
 def _sighting(

@@ -77,6 +77,8 @@ class CaptureSet:
         self._known: dict[CaptureUID, _Known] = {}
         self._identity = ""
         self._is_synced = False
+        # Whether the server tells of changes now; set by whoever follows it.
+        self.is_in_sight = False
         self._must_wait: Callable[[PacketCapture], bool] = lambda _: False
 
     @property

@@ -255,7 +255,16 @@ def _state(report: CaptureReport | None) -> CaptureReport | None:
     if report is None:
         return None
     endpoints = tuple(
-        replace(each, packets=0, bytes=0, dropped_ring=0, dropped_writer=0)
+        replace(
+            each,
+            packets=0,
+            bytes=0,
+            dropped_ring=0,
+            dropped_writer=0,
+            expired_packets=0,
+            expired_bytes=0,
+            last_packet_time="",
+        )
         for each in report.endpoints
     )
-    return replace(report, endpoints=endpoints, file_names=())
+    return replace(report, endpoints=endpoints, file_names=(), file_names_omitted=0)

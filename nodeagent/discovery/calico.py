@@ -4,6 +4,7 @@ Other CNIs follow the rule too, with prefixes of their own (Amazon VPC: `eni`).
 """
 
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from hashlib import sha1
 from typing import Final
 
@@ -13,6 +14,8 @@ DEFAULT_PREFIX: Final = "cali"
 _DIGITS: Final = 11
 
 
+# More pods than that no node has.
+@lru_cache(maxsize=1024)
 def calico_interface(namespace: str, pod: str, prefix: str = DEFAULT_PREFIX) -> str:
     """Return the name; of a list of prefixes, separated by commas, the first one counts.
 

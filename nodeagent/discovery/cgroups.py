@@ -6,8 +6,9 @@ controllers are, in version 1.
 
 inotify tells that the kubelet makes a pod's directory and the runtime a container's below it, and
 that the runtime writes a process into `cgroup.procs`; in version 2 also, by `cgroup.events`, that the
-first process came or the last one went. It does not tell of a process that is cloned into a cgroup
-(version 2 without `cgroup.events` in view), of forks, or of namespaces that a process enters.
+first process came or the last one went, in whatever way: the kernel tells it of files that it has in
+memory, and so each is looked at once. Not told are forks, the namespaces that a process enters, and
+in version 1 a process that is cloned into a cgroup.
 """
 
 import asyncio
@@ -17,7 +18,9 @@ import os
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
 from enum import Enum
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -32,12 +35,15 @@ _PREFERRED: Final = ("pids", "memory", "freezer", "cpu", "cpu,cpuacct", "cpuacct
 _UNIFIED: Final = "unified"
 _UNIFIED_MARK: Final = "cgroup.controllers"
 _PROCESSES: Final = "cgroup.procs"
-_TELLING_FILES: Final = frozenset({_PROCESSES, "cgroup.events"})
+_POPULATION: Final = "cgroup.events"
+_TELLING_FILES: Final = frozenset({_PROCESSES, _POPULATION})
 
 # Some runtimes nest: /docker/ID/kubelet/kubepods/burstable/podUID.
 _MAX_DEPTH: Final = 8
 # Each is a watch, of which the kernel allows a user some ten thousand or more.
 _MAX_WATCHES: Final = 8192
+# As many as the kernel queues for one reader by default.
+_EVENTS_AT_ONCE: Final = 16_384
 
 _COMING: Final = Mask.CREATE | Mask.MOVED_TO
 _GOING: Final = Mask.DELETE | Mask.MOVED_FROM
@@ -64,13 +70,22 @@ class _Place(Enum):
     WITHIN = "a container's, or whatever else is directly in a pod's"
 
 
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """A directory that is watched; `uid` is that of the pod, None above the pods."""
+
+    watch: Watch
+    place: _Place
+    uid: str | None
+
+
 class CgroupTree:
     """Which directories are which pod's. Made by `following_cgroups`."""
 
     def __init__(self, root: Path, inotify: Inotify) -> None:
         self.root = root
         self._inotify = inotify
-        self._watched: dict[Path, tuple[Watch, _Place]] = {}
+        self._watched: dict[Path, _Watched] = {}
         self._pods: dict[str, tuple[Path, ...]] = {}
         self._is_full = False
 
@@ -78,12 +93,12 @@ class CgroupTree:
         """Return the cgroups of a pod: one, unless something is wrong; may be called in any thread."""
         return self._pods.get(uid, ())
 
-    async def wait(self) -> None:
-        """Return when something has changed, and has been read."""
+    async def wait(self) -> frozenset[str]:
+        """Return when something has changed, and has been read: the uids of the pods concerned."""
         while True:
-            events = [await self._inotify.get(), *iter(self._inotify.sync_get, None)]
-            if await asyncio.to_thread(self._take, events):
-                return
+            first = await self._inotify.get()
+            if concerned := await asyncio.to_thread(self._take_all, first):
+                return concerned
 
     def read(self) -> None:
         """Read the tree anew; blocks."""
@@ -91,41 +106,47 @@ class CgroupTree:
             self._leave(path)
         self._enter(self.root)
 
-    def _take(self, events: Collection[Event]) -> bool:
-        """Note what the events say; return whether that is anything. Blocks."""
+    def _take_all(self, first: Event) -> frozenset[str]:
+        """Note what this event says and those that are there already; return whom it concerns. Blocks."""
+        events = [first, *islice(iter(self._inotify.sync_get, None), _EVENTS_AT_ONCE)]
+        if any(event.mask & Mask.Q_OVERFLOW for event in events):
+            log.warning("notices of cgroups were lost, all are read again")
         if any(event.mask & _CONFUSING for event in events):
+            before = frozenset(self._pods)
             self.read()
-            return True
-        concerns = [self._take_one(event) for event in events]
-        return any(concerns)
+            return before | self._pods.keys()
+        return frozenset(uid for event in events for uid in self._take(event))
 
-    def _take_one(self, event: Event) -> bool:
+    def _take(self, event: Event) -> Collection[str]:
         path = event.path
         if path is None or event.name is None:
-            return False
-        if not event.mask & Mask.ISDIR:
-            return event.name.name in _TELLING_FILES
-        if event.mask & Mask.CREATE:
-            return self._enter(path)
-        return self._leave(path)
+            return ()
+        if event.mask & Mask.ISDIR:
+            return self._enter(path) if event.mask & Mask.CREATE else self._leave(path)
+        directory = self._watched.get(path.parent)
+        if directory is None or directory.uid is None or event.name.name not in _TELLING_FILES:
+            return ()
+        return (directory.uid,)
 
-    def _enter(self, top: Path) -> bool:
+    def _enter(self, top: Path) -> Collection[str]:
         """Watch a directory and those below it, as far as pods may be there; higher ones first.
 
-        Return whether there is something of a pod.
+        Return the uids of the pods of which there is something.
         """
-        has_pods = False
+        concerned: set[str] = set()
         waiting = deque([top])
         while waiting:
             directory = waiting.popleft()
             place = self._place(directory)
             # Watched first and read then: nothing falls between the two.
-            if place is not None and self._watch(directory, place):
-                waiting += _directories_in(directory)
-                has_pods |= place is not _Place.ABOVE
-                if place is _Place.POD and (uid := pod_uid(directory.name)):
-                    self._pods[uid] = (*self.directories(uid), directory)
-        return has_pods
+            if place is None or not (watched := self._watch(directory, place)):
+                continue
+            waiting += _directories_in(directory)
+            if watched.uid is not None:
+                concerned.add(watched.uid)
+            if watched.uid is not None and place is _Place.POD:
+                self._pods[watched.uid] = (*self.directories(watched.uid), directory)
+        return concerned
 
     def _place(self, directory: Path) -> _Place | None:
         """Return where a directory is; None if it is no concern, or known.
@@ -134,49 +155,57 @@ class CgroupTree:
         """
         if directory == self.root:
             return _Place.ABOVE
-        _, parent = self._watched.get(directory.parent, (None, None))
-        if directory in self._watched or parent in {None, _Place.WITHIN}:
+        parent = self._watched.get(directory.parent)
+        if directory in self._watched or parent is None or parent.place is _Place.WITHIN:
             return None
-        if parent is _Place.POD:
+        if parent.place is _Place.POD:
             return _Place.WITHIN
         above = directory.parent.relative_to(self.root)
         if pod_uid(directory.name) and holds_pods(above):
             return _Place.POD
         return _Place.ABOVE if len(above.parts) < _MAX_DEPTH else None
 
-    def _watch(self, directory: Path, place: _Place) -> bool:
-        """Add a watch; return whether there is one."""
+    def _watch(self, directory: Path, place: _Place) -> _Watched | None:
+        """Add a watch; return it if it could be had."""
         mask = _DIRECTORIES if place is _Place.ABOVE else _WITHIN_PODS
         if len(self._watched) >= _MAX_WATCHES:
             self._complain("there are too many cgroups to watch")
-            return False
+            return None
         try:
             watch = self._inotify.add_watch(directory, mask)
         except OSError as error:
             if error.errno == errno.ENOSPC:
                 self._complain("fs.inotify.max_user_watches is too low")
-            return False
-        self._watched[directory] = watch, place
-        return True
+            return None
+        uid = None
+        if place is not _Place.ABOVE:
+            uid = pod_uid((directory if place is _Place.POD else directory.parent).name)
+            # What the kernel does not have in memory it does not tell of.
+            with suppress(OSError):
+                os.stat(directory / _POPULATION)
+        watched = self._watched[directory] = _Watched(watch, place, uid)
+        return watched
 
     def _complain(self, problem: str) -> None:
         if not self._is_full:
             self._is_full = True
             log.warning("pods may be overlooked", extra={"problem": problem})
 
-    def _leave(self, directory: Path) -> bool:
-        """Forget a directory; return whether it was something of a pod."""
-        watch, place = self._watched.pop(directory, (None, None))
-        if watch is not None:
-            # The kernel would keep it: it never counts the inode of a removed cgroup as unlinked.
-            with suppress(OSError):
-                self._inotify.rm_watch(watch)
-        if place is _Place.POD and (uid := pod_uid(directory.name)):
-            left = tuple(each for each in self.directories(uid) if each != directory)
-            self._pods.pop(uid)
+    def _leave(self, directory: Path) -> Collection[str]:
+        """Forget a directory; return the uid of the pod of which it was something."""
+        watched = self._watched.pop(directory, None)
+        if watched is None:
+            return ()
+        # The kernel would keep it: it never counts the inode of a removed cgroup as unlinked.
+        with suppress(OSError):
+            self._inotify.rm_watch(watched.watch)
+        if watched.uid is None:
+            return ()
+        if watched.place is _Place.POD:
+            left = tuple(each for each in self._pods.pop(watched.uid, ()) if each != directory)
             if left:
-                self._pods[uid] = left
-        return place in {_Place.POD, _Place.WITHIN}
+                self._pods[watched.uid] = left
+        return (watched.uid,)
 
 
 @asynccontextmanager

@@ -65,7 +65,10 @@ class NamedTap:
 
 @dataclass(frozen=True, slots=True)
 class HostTap:
-    """The interface of this index in the node's namespace: its peer was seen to be in the pod."""
+    """The interface of this index in the node's namespace: its peer was seen to be in the pod.
+
+    The kernel gives out no index twice before it has given out all of them, unless it is told to.
+    """
 
     index: int
 

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from apiserver.upstream.backoff import Backoff, Jitter
 from nodeagent.discovery.inside import NamespaceError, following_links_inside
@@ -20,6 +21,7 @@ class _Inside:
     sandbox: WatchedSandbox
     found: tuple[int, tuple[Link, ...]] | str = _NOT_YET
     task: asyncio.Task[None] | None = None
+    is_other: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Interiors:
@@ -53,8 +55,11 @@ class Interiors:
         """
         for uid, inside in tuple(self._insides.items()):
             sandbox = sandboxes.get(uid)
+            if sandbox is inside.sandbox:
+                continue
             if sandbox is not None and sandbox.network == inside.sandbox.network:
                 inside.sandbox = sandbox
+                inside.is_other.set()
                 continue
             assert inside.task is not None
             inside.task.cancel()
@@ -68,12 +73,16 @@ class Interiors:
         """Note what is there, again and again; until this is cancelled."""
         pauses = Backoff(self._jitter)
         while True:
+            inside.is_other.clear()
             try:
                 await self._follow_once(inside)
             except* (NamespaceError, LinksError) as group:
                 inside.found = str(group.exceptions[0])
                 self._changed()
-            await asyncio.sleep(pauses.next_delay())
+            # Another process of the namespace may lead there at once.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pauses.next_delay()):
+                    await inside.is_other.wait()
 
     async def _follow_once(self, inside: _Inside) -> None:
         async with following_links_inside(inside.sandbox.sandbox) as (links, inode):

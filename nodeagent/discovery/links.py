@@ -1,26 +1,42 @@
 """The interfaces of a network namespace, as they are and as they change.
 
-rtnetlink(7): one socket both asks for all links and is told of changes, so that everything arrives
-in the order in which it was. Formats are pyroute2's; the socket is ours, because its own asyncio
-transport keeps messages without bound and does not run on uvloop (0.9.7).
+One socket of rtnetlink(7) both asks for all links and is told of changes, so that everything arrives
+in the order in which it was.
 """
 
 import asyncio
 import errno
 import logging
-import os
 import socket
-from collections.abc import AsyncGenerator, Iterable, Mapping
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping
+from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Final
 
-from pyroute2.netlink import NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_REQUEST, NLMSG_DONE
-from pyroute2.netlink.exceptions import NetlinkError
-from pyroute2.netlink.rtnl import RTM_DELLINK, RTM_GETLINK, RTM_NEWLINK, RTMGRP_LINK
-from pyroute2.netlink.rtnl.ifinfmsg import IFF_LOOPBACK, IFF_UP, ifinfmsg
-from pyroute2.netlink.rtnl.marshal import MarshalRtnl
+from nodeagent.discovery.rtnetlink import (
+    DELETED_LINK,
+    DONE,
+    DUMP_INTERRUPTED,
+    ERROR,
+    LINKS_GROUP,
+    NEW_LINK,
+    NO_NAMESPACE,
+    Link,
+    Message,
+    all_links_request,
+    read_code,
+    read_link,
+    read_messages,
+)
+
+__all__ = [
+    "NO_NAMESPACE",
+    "Link",
+    "Links",
+    "LinksError",
+    "following_links",
+    "open_links_socket",
+]
 
 log = logging.getLogger(__name__)
 
@@ -29,8 +45,8 @@ _RECEIVE_BYTES: Final = 2**20
 # The kernel fills at most 32 KiB with a part of a dump.
 _DATAGRAM_BYTES: Final = 2**16
 
-# What the kernel calls a namespace that has no number (NETNSA_NSID_NOT_ASSIGNED).
-NO_NAMESPACE: Final = -1
+# After so many, others have their turn.
+_DATAGRAMS_AT_ONCE: Final = 64
 
 
 class LinksError(Exception):
@@ -39,22 +55,6 @@ class LinksError(Exception):
     def __init__(self, code: int) -> None:
         super().__init__(f"links cannot be read: {errno.errorcode.get(code, code)}")
         self.code = code
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """An interface; one that was made anew under the same name has another index.
-
-    `kind` is the driver's name for what it is ("veth"). `peer_namespace` is the number that this
-    network namespace has for the one of its other end, NO_NAMESPACE if that is this one too.
-    """
-
-    name: str
-    index: int
-    up: bool
-    is_loopback: bool = False
-    kind: str = ""
-    peer_namespace: int = NO_NAMESPACE
 
 
 class Links:
@@ -109,7 +109,7 @@ def open_links_socket() -> socket.socket:
     try:
         kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW | flags, socket.NETLINK_ROUTE)
         kernel.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BYTES)
-        kernel.bind((0, RTMGRP_LINK))
+        kernel.bind((0, LINKS_GROUP))
     except OSError as error:
         raise LinksError(error.errno or 0) from error
     return kernel
@@ -122,11 +122,11 @@ class _Monitor:
         self._kernel = kernel
         self._links = links
         self._loop = asyncio.get_running_loop()
-        self._marshal = MarshalRtnl()
         self._known: dict[int, Link] = {}
         # While a dump runs: what it and the notices since its start said.
         self._draft: dict[int, Link] | None = None
         self._is_stale = False
+        self._is_recovering = False
 
     async def synchronize(self) -> None:
         """Ask for all links and take what comes until they are there. Raises LinksError."""
@@ -142,72 +142,79 @@ class _Monitor:
             await asyncio.sleep(0)
 
     async def _ask(self) -> None:
-        request = ifinfmsg()
-        request["header"]["type"] = RTM_GETLINK
-        request["header"]["flags"] = NLM_F_REQUEST | NLM_F_DUMP
-        request.encode()
         self._draft = {}
         self._is_stale = False
         try:
-            await self._loop.sock_sendall(self._kernel, bytes(request.data))
+            await self._loop.sock_sendall(self._kernel, all_links_request())
         except OSError as error:
             raise LinksError(error.errno or 0) from error
 
     async def _receive(self) -> None:
+        """Take what has come, at least one datagram."""
         try:
-            datagram = await self._loop.sock_recv(self._kernel, _DATAGRAM_BYTES)
+            self._take(await self._loop.sock_recv(self._kernel, _DATAGRAM_BYTES))
+            for datagram in self._waiting():
+                self._take(datagram)
         except OSError as error:
             if error.errno != errno.ENOBUFS:
                 raise LinksError(error.errno or 0) from error
-            log.info("notices of links were lost, all are read again")
-            self._is_stale = True
-        else:
-            self._take(datagram)
+            self._lose()
+            await self._ask()
+            return
         # The kernel runs one dump of a socket at a time: one that lost something ends first.
         if self._is_stale and self._draft is None:
             await self._ask()
         elif self._draft is None:
             self._links.replace(self._known.values())
 
+    def _lose(self) -> None:
+        """Throw away what is there: more was lost after it.
+
+        Until nothing is there, the kernel adds no notice, and does not tell of that again.
+        """
+        if not self._is_recovering:
+            log.warning("notices of links were lost, all are read again")
+        self._is_recovering = True
+        while True:
+            try:
+                self._kernel.recv(_DATAGRAM_BYTES)
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno != errno.ENOBUFS:
+                    raise LinksError(error.errno or 0) from error
+
+    def _waiting(self) -> Iterator[bytes]:
+        """Yield the datagrams that are there already, so that a burst is passed on as one."""
+        with suppress(BlockingIOError):
+            for _ in range(_DATAGRAMS_AT_ONCE):
+                yield self._kernel.recv(_DATAGRAM_BYTES)
+
     def _take(self, datagram: bytes) -> None:
-        for message in self._marshal.parse(datagram):
-            header = message["header"]
-            if isinstance(header["error"], NetlinkError):
-                raise LinksError(header["error"].code)
-            if header["flags"] & NLM_F_DUMP_INTR and self._draft is not None:
+        for message in read_messages(datagram):
+            code = read_code(message) if message.kind in {ERROR, DONE} else 0
+            if code not in {0, errno.EBUSY}:
+                raise LinksError(code)
+            # Busy is the socket with an earlier dump, which goes on now that this was read.
+            if code or message.flags & DUMP_INTERRUPTED:
                 self._is_stale = True
-            if header["type"] == NLMSG_DONE:
+            if message.kind == DONE:
                 self._finish()
-            # A bridge tells of its ports in messages of its own family: there, "deleted" means that
-            # the link left the bridge.
-            elif message["family"] == socket.AF_UNSPEC:
-                self._note(header["type"], message)
+            elif message.kind in {NEW_LINK, DELETED_LINK}:
+                self._note(message)
 
     def _finish(self) -> None:
         if self._draft is not None and not self._is_stale:
             self._known = self._draft
+            self._is_recovering = False
         self._draft = None
 
-    def _note(self, kind: int, message: ifinfmsg) -> None:
-        index: int = message["index"]
+    def _note(self, message: Message) -> None:
+        link = read_link(message)
         for table in (self._known, self._draft):
-            if table is None:
+            if link is None or table is None:
                 continue
-            if kind == RTM_DELLINK:
-                table.pop(index, None)
-            elif kind == RTM_NEWLINK:
-                table[index] = read_link(message)
-
-
-def read_link(message: ifinfmsg) -> Link:
-    """Return the link of an RTM_NEWLINK."""
-    name: str | bytes = message.get("IFLA_IFNAME")
-    return Link(
-        # Names are bytes; what is no UTF-8 is left as it is.
-        name=os.fsdecode(name),
-        index=message["index"],
-        up=bool(message["flags"] & IFF_UP),
-        is_loopback=bool(message["flags"] & IFF_LOOPBACK),
-        kind=message.get_nested("IFLA_LINKINFO", "IFLA_INFO_KIND") or "",
-        peer_namespace=message.get_attr("IFLA_LINK_NETNSID", NO_NAMESPACE),
-    )
+            if message.kind == DELETED_LINK:
+                table.pop(link.index, None)
+            else:
+                table[link.index] = link

@@ -1,10 +1,10 @@
 """A pod's endpoints from what is known of its links. Pure."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
-from nodeagent.discovery.endpoints import Endpoint, HostTap, PodTap, ProcessId
+from nodeagent.discovery.endpoints import BY_NAME, Endpoint, HostTap, PodTap, ProcessId, Tap
 from nodeagent.discovery.links import Link
 from nodeagent.discovery.pod import Pod
 
@@ -26,7 +26,7 @@ def host_endpoints(
 ) -> Iterator[Endpoint]:
     """Yield an endpoint for each of the node's links that lead into the pod."""
     for link in links:
-        yield replace(_blank(pod, labels), interface=link.name, tap=HostTap(link.index))
+        yield _endpoint(pod, labels, interface=link.name, tap=HostTap(link.index))
 
 
 def interior_endpoints(
@@ -45,7 +45,7 @@ def interior_endpoints(
     usable = [link for link in present if link.name.isascii() and link.name.isprintable()]
     for link in usable[:MAX_INTERFACES]:
         tap = PodTap(link.index, interior.process, interior.inode)
-        yield replace(_blank(pod, labels), interface=link.name, tap=tap)
+        yield _endpoint(pod, labels, interface=link.name, tap=tap)
     if len(usable) < len(present):
         yield problem_endpoint(pod, labels, "the pod has an interface whose name is no plain text")
     elif len(usable) > MAX_INTERFACES:
@@ -55,8 +55,24 @@ def interior_endpoints(
 
 def problem_endpoint(pod: Pod, labels: Mapping[str, str], problem: str) -> Endpoint:
     """Return an endpoint that says why the pod has no other."""
-    return replace(_blank(pod, labels), problem=problem)
+    return _endpoint(pod, labels, problem=problem)
 
 
-def _blank(pod: Pod, labels: Mapping[str, str]) -> Endpoint:
-    return Endpoint(pod.namespace, pod.name, pod.uid, "", labels, pod.ports)
+def _endpoint(
+    pod: Pod,
+    labels: Mapping[str, str],
+    *,
+    interface: str = "",
+    tap: Tap = BY_NAME,
+    problem: str = "",
+) -> Endpoint:
+    return Endpoint(
+        namespace=pod.namespace,
+        pod=pod.name,
+        pod_uid=pod.uid,
+        interface=interface,
+        labels=labels,
+        ports=pod.ports,
+        tap=tap,
+        problem=problem,
+    )

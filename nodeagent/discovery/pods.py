@@ -6,41 +6,40 @@ API is away, pods stay what they were, and links and processes that go end their
 Whatever happens leads to one round that compares everything. What tells of what:
 
 * a pod, namespace or service account came, changed or went: watches of the API;
-* a link came, changed or went: rtnetlink. The runtime makes it before the sandbox's process;
+* a link came, changed or went: rtnetlink. The runtime makes it before the sandbox's process. Of a
+  link that is down it is not told that the other end has moved, and of one that is up it is;
 * a cgroup came, or a process was written into one: inotify (`cgroups`);
 * a sandbox's process ended: its pidfd.
 
 Nothing tells that a process has entered the namespace that the runtime made (runc's does so after it
-was put into the cgroup), or that one was cloned into a cgroup. So while a pod is without its process,
-it is looked for again, after pauses that double (`patience`).
+was put into the cgroup), or that one was cloned into a cgroup of version 1. So while a pod with a
+cgroup is without its process, it is looked for again, after pauses that double (`patience`).
 """
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager, closing
 from functools import partial
 from pathlib import Path
 
-from apiserver.resource.podset import PodSet
+from apiserver.resource.podset import Kind, PodSet
 from apiserver.upstream.client import Client
-from nodeagent.discovery.calico import DEFAULT_PREFIX, unexpected_names
+from nodeagent.discovery.calico import DEFAULT_PREFIX
 from nodeagent.discovery.cgroups import CgroupsError, CgroupTree, following_cgroups
+from nodeagent.discovery.endpointrounds import Names, Present, Rounds
 from nodeagent.discovery.endpoints import Endpoint
 from nodeagent.discovery.interiors import Interiors
 from nodeagent.discovery.links import Links, LinksError, following_links
 from nodeagent.discovery.patience import Patience
-from nodeagent.discovery.pod import Pod, read_pod
+from nodeagent.discovery.pod import read_pod
 from nodeagent.discovery.podwatch import PodWatch, Rhythm
 from nodeagent.discovery.processes import network_of_this_thread
 from nodeagent.discovery.proof import Proofs
-from nodeagent.discovery.prover import LabelledPods, Prover, TapSide
+from nodeagent.discovery.prover import Prover, TapSide
 from nodeagent.discovery.questions import open_questions
 from nodeagent.discovery.sandbox import SandboxSearch, WatchedSandbox
 
 __all__ = ["CgroupsError", "LinksError", "Pods", "Rhythm", "TapSide", "following_pods"]
-
-log = logging.getLogger(__name__)
 
 
 class Pods:
@@ -66,12 +65,17 @@ class Pods:
         self._is_new.clear()
         return self.current
 
+    @property
+    def is_in_sight(self) -> bool:
+        """Whether the API tells of changes of pods and namespaces now."""
+        return {Kind.PODS, Kind.NAMESPACES} <= self._watch.in_sight
+
     def want_account_labels(self, wanted: bool) -> None:
         """Have labels with those of service accounts from soon on, or without them."""
         self._watch.want_accounts(wanted)
         self.has_account_labels &= wanted
 
-    def publish(self, endpoints: tuple[Endpoint, ...], *, has_account_labels: bool) -> None:
+    def publish(self, endpoints: tuple[Endpoint, ...], has_account_labels: bool) -> None:
         """Have these from now on."""
         news = endpoints, has_account_labels
         if not self._is_published or news != (self.current, self.has_account_labels):
@@ -111,7 +115,8 @@ async def following_pods(
         if tap is TapSide.POD:
             interiors = Interiors(tasks, changed=changed.set, jitter=rhythm.jitter)
         podset = PodSet(partial(read_pod, node=node))
-        watch = PodWatch(client, podset, node=node, changed=changed.set, rhythm=rhythm)
+        present = Present(podset, changed, clock=rhythm.clock)
+        watch = PodWatch(client, podset, node=node, changed=present.renew, rhythm=rhythm)
         pods = Pods(watch)
         patience = Patience(rhythm.jitter, grace_seconds=rhythm.grace_seconds)
         prover = Prover(
@@ -122,12 +127,12 @@ async def following_pods(
             patience=patience,
             changed=changed.set,
         )
-        names = _Names(interface_prefix)
-        rounds = _Rounds(podset, prover, pods, changed, names, clock=rhythm.clock)
+        names = Names(interface_prefix)
+        rounds = Rounds(present, prover, names, changed, publish=pods.publish)
         running = [
             tasks.create_task(watch.run()),
             tasks.create_task(_pass_on_links(links, changed)),
-            tasks.create_task(_pass_on_cgroups(tree, changed)),
+            tasks.create_task(_pass_on_cgroups(tree, prover, changed)),
             tasks.create_task(rounds.run()),
         ]
         yield pods
@@ -148,72 +153,7 @@ async def _pass_on_links(links: Links, changed: asyncio.Event) -> None:
         changed.set()
 
 
-async def _pass_on_cgroups(tree: CgroupTree, changed: asyncio.Event) -> None:
+async def _pass_on_cgroups(tree: CgroupTree, prover: Prover, changed: asyncio.Event) -> None:
     while True:
-        await tree.wait()
+        prover.look_again(await tree.wait())
         changed.set()
-
-
-class _Names:
-    """Tells once of each proven link that Calico would have named otherwise."""
-
-    def __init__(self, prefix: str) -> None:
-        self._prefix = prefix
-        self._told: set[tuple[str, str]] = set()
-
-    def check(self, endpoints: tuple[Endpoint, ...]) -> None:
-        """Compare the names; those of pods that are gone are forgotten."""
-        unexpected = {
-            (endpoint.pod_uid, endpoint.interface): (endpoint, expected)
-            for endpoint, expected in unexpected_names(endpoints, self._prefix)
-        }
-        for key in unexpected.keys() - self._told:
-            endpoint, expected = unexpected[key]
-            names = {"interface": endpoint.interface, "expected": expected}
-            log.warning("link is not named as Calico would", extra={"pod": endpoint.pod, **names})
-        self._told = set(unexpected)
-
-
-class _Rounds:
-    """Has everything compared whenever something changed or time has come, and published."""
-
-    def __init__(
-        self,
-        podset: PodSet[Pod],
-        prover: Prover,
-        pods: Pods,
-        changed: asyncio.Event,
-        names: _Names,
-        *,
-        clock: Callable[[], float],
-    ) -> None:
-        self._podset = podset
-        self._prover = prover
-        self._pods = pods
-        self._changed = changed
-        self._names = names
-        self._clock = clock
-
-    async def run(self) -> None:
-        """Go on for ever."""
-        while True:
-            self._changed.clear()
-            if self._podset.is_synced:
-                endpoints = await self._prover.find_endpoints(self._present, clock=self._clock)
-                self._names.check(endpoints)
-                self._pods.publish(endpoints, has_account_labels=self._podset.has_accounts)
-            try:
-                async with asyncio.timeout(self._delay()):
-                    await self._changed.wait()
-            except TimeoutError:
-                pass
-
-    def _present(self) -> LabelledPods:
-        pods = self._podset.pods(now=self._clock())
-        return {pod.uid: (pod, labels) for pod, labels in pods}
-
-    def _delay(self) -> float | None:
-        """Return the seconds until time alone changes something, None for never."""
-        now = self._clock()
-        moments = (self._prover.next_moment(now=now), self._podset.next_moment(now=now))
-        return min((each - now for each in moments if each is not None), default=None)

@@ -56,6 +56,8 @@ class PodWatch:
         self._changed = changed
         self._rhythm = rhythm
         self._wants_accounts = False
+        # What is followed and in sight now.
+        self.in_sight: set[Kind] = set()
         self._is_other_wish = asyncio.Event()
 
     def want_accounts(self, wanted: bool) -> None:
@@ -79,6 +81,7 @@ class PodWatch:
                 self._is_other_wish.clear()
                 if following:
                     following.cancel()
+            self.in_sight.discard(Kind.ACCOUNTS)
             self._pods.forget_accounts()
             self._changed()
 
@@ -92,19 +95,25 @@ class PodWatch:
 
     def _take(self, kind: Kind, observation: Observation) -> None:
         now = self._rhythm.clock()
+        is_other = True
         match observation:
             case Listed():
+                self.in_sight.add(kind)
                 self._pods.replace(kind, observation.items, now=now)
             case Changed(ChangeType.DELETED, document):
-                self._pods.remove(kind, document)
+                is_other = self._pods.remove(kind, document)
             case Changed(_, document):
-                self._pods.put(kind, document, now=now)
+                is_other = self._pods.put(kind, document, now=now)
             case Disconnected(error):
+                self.in_sight.discard(kind)
                 log.warning("out of sight", extra={"path": kind.value, "error": str(error)})
                 return
             case Reconnected():
+                self.in_sight.add(kind)
                 log.info("in sight again", extra={"path": kind.value})
                 return
             case _:
                 assert_never(observation)
-        self._changed()
+        # Most changes of a pod are of its status, or say that it is still there.
+        if is_other:
+            self._changed()

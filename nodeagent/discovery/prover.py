@@ -1,7 +1,7 @@
 """Finds the endpoints of pods: processes, links and proofs brought together, round by round."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import TypeAlias
 
@@ -17,7 +17,7 @@ from nodeagent.discovery.podendpoints import (
     problem_endpoint,
 )
 from nodeagent.discovery.proof import Proofs
-from nodeagent.discovery.sandbox import SandboxSearch, WatchedSandbox
+from nodeagent.discovery.sandbox import Absence, SandboxSearch, WatchedSandbox
 
 # By uid, each with the labels that selectors see.
 LabelledPods: TypeAlias = Mapping[str, tuple[Pod, Mapping[str, str]]]
@@ -34,7 +34,10 @@ class TapSide(StrEnum):
 
 
 class Prover:
-    """Owns the proofs of this node's pods."""
+    """Owns the proofs of this node's pods.
+
+    A round takes questions to the kernel for what is new alone, whatever the number of pods.
+    """
 
     def __init__(
         self,
@@ -52,22 +55,35 @@ class Prover:
         self._interiors = interiors
         self._patience = patience
         self._changed = changed
+        # Of pods that have been looked for in vain, by uid; of some, because it is another pod's.
+        self._absences: dict[str, Absence] = {}
+        self._refused: frozenset[str] = frozenset()
+        # The uids of cgroups in which something has happened since the last round.
+        self._touched: frozenset[str] = frozenset()
+        self._known: frozenset[str] = frozenset()
+
+    def look_again(self, cgroup_uids: Collection[str]) -> None:
+        """Look in the next round for the processes of pods with these cgroups, if they have none."""
+        self._touched |= frozenset(cgroup_uids)
 
     async def find_endpoints(
         self, pods: Callable[[], LabelledPods], *, clock: Callable[[], float]
     ) -> tuple[Endpoint, ...]:
         """Return the endpoints of the pods as they are when it returns."""
-        reasons: dict[str, str] = {}
         self._review(pods())
-        # A process that ends during the search is searched for again: another may carry on at once.
-        while missing := self._missing(pods(), reasons):
-            reasons |= await self._search_for(missing)
+        is_settled = False
+        # What happens during a search may be just what it was too early for.
+        while (missing := self._missing(pods(), now=clock())) or not is_settled:
+            if missing:
+                await self._search_for(missing)
+            else:
+                await asyncio.to_thread(self._proofs.settle, self._links.current.values())
+            is_settled = not missing
             self._review(pods())
         # From here on nothing is waited for, so that it all holds at one time.
-        self._proofs.settle(self._links.current.values())
         if self._interiors is not None:
             self._interiors.keep(self._proofs.sandboxes())
-        return tuple(self._describe(pods(), reasons, now=clock()))
+        return tuple(self._describe(pods(), now=clock()))
 
     def next_moment(self, *, now: float) -> float | None:
         """Return when time alone makes another round worth while (monotonic seconds); None: never."""
@@ -75,32 +91,46 @@ class Prover:
 
     def _review(self, pods: LabelledPods) -> None:
         links = {link.index: link for link in self._links.current.values()}
-        self._proofs.review(pods, links)
+        has_dropped = self._proofs.review(pods, links)
+        if has_dropped or self._known - pods.keys():
+            # What another pod claimed may be free now.
+            for uid in self._refused:
+                self._absences.pop(uid, None)
+            self._refused = frozenset()
+        self._known = frozenset(pods)
+        self._absences = {uid: why for uid, why in self._absences.items() if uid in pods}
 
-    def _missing(self, pods: LabelledPods, reasons: Mapping[str, str]) -> dict[str, str]:
-        """Return the pods that have no process for no known reason, with the uids of their cgroups."""
-        known = self._proofs.sandboxes().keys() | reasons.keys()
+    def _missing(self, pods: LabelledPods, *, now: float) -> dict[str, str]:
+        """Return the pods that are to be looked for, with the uids of their cgroups.
+
+        They have no process, and either it is not known why, or there may be one by now.
+        """
+        touched = {uid for uid, (pod, _) in pods.items() if pod.cgroup_uid in self._touched}
+        self._touched = frozenset()
+        self._patience.encourage(touched)
+        again = touched | self._patience.take_due(now=now)
+        known = self._proofs.sandboxes().keys() | (self._absences.keys() - again)
         return {uid: pod.cgroup_uid for uid, (pod, _) in pods.items() if uid not in known}
 
-    async def _search_for(self, missing: Mapping[str, str]) -> dict[str, str]:
-        """Look for the processes of pods; return why some of them have none."""
-        reasons, sandboxes = await asyncio.to_thread(self._search.look, missing)
+    async def _search_for(self, missing: Mapping[str, str]) -> None:
+        """Look for the processes of pods."""
+        absences, sandboxes = await asyncio.to_thread(self._search.look, missing)
         watched = {
             uid: WatchedSandbox(sandbox, ended=self._changed) for uid, sandbox in sandboxes.items()
         }
-        return {**reasons, **self._proofs.offer(watched)}
+        refused = self._proofs.offer(watched)
+        for uid in sandboxes:
+            self._absences.pop(uid, None)
+        self._absences |= absences
+        self._absences |= {uid: Absence(reason) for uid, reason in refused.items()}
+        self._refused = self._refused - missing.keys() | refused.keys()
 
-    def _describe(
-        self, pods: LabelledPods, reasons: Mapping[str, str], *, now: float
-    ) -> Iterator[Endpoint]:
+    def _describe(self, pods: LabelledPods, *, now: float) -> Iterator[Endpoint]:
         """Yield the endpoints, and of pods without any what is wrong, once it takes too long."""
         found = {uid: self._find(pod, labels) for uid, (pod, labels) in pods.items()}
-        found = {
-            uid: reasons.get(uid, outcome) if isinstance(outcome, str) else outcome
-            for uid, outcome in found.items()
-        }
         unproven = {uid for uid, outcome in found.items() if isinstance(outcome, str)}
-        self._patience.note(unproven, without_process=reasons.keys() & unproven, now=now)
+        untold = {uid for uid, why in self._absences.items() if not why.is_told}
+        self._patience.note(unproven, untold=untold & unproven, now=now)
         for uid, outcome in found.items():
             pod, labels = pods[uid]
             if not isinstance(outcome, str):
@@ -110,11 +140,14 @@ class Prover:
 
     def _find(self, pod: Pod, labels: Mapping[str, str]) -> list[Endpoint] | str:
         """Return the endpoints of a pod, at least one, or why it has none."""
+        absence = self._absences.get(pod.uid)
         if self._interiors is None:
             proof = self._proofs.find(pod.uid)
             links = proof.links.values() if proof else ()
-            return list(host_endpoints(pod, labels, links)) or _NO_LINK
-        interior = self._interiors.find(pod.uid)
-        if not isinstance(interior, Interior):
-            return interior
-        return list(interior_endpoints(pod, labels, interior)) or _NO_INTERFACE
+            endpoints, otherwise = list(host_endpoints(pod, labels, links)), _NO_LINK
+        else:
+            interior = self._interiors.find(pod.uid)
+            if not isinstance(interior, Interior):
+                return absence.reason if absence else interior
+            endpoints, otherwise = list(interior_endpoints(pod, labels, interior)), _NO_INTERFACE
+        return endpoints or (absence.reason if absence else otherwise)

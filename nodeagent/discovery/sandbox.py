@@ -9,7 +9,7 @@ from pathlib import Path
 
 from nodeagent.discovery.cgroups import CgroupTree
 from nodeagent.discovery.endpoints import ProcessId
-from nodeagent.discovery.processes import NoSandboxError, find_sandbox
+from nodeagent.discovery.processes import NoSandboxError, find_sandbox, network_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,16 @@ class Sandbox:
         ends.register(self.descriptor, select.POLLIN)
         return not ends.poll(0)
 
+    @property
+    def is_at_home(self) -> bool:
+        """Whether the process runs at this moment, in the network namespace in which it was found."""
+        return network_of(self.process) == self.network and self.is_alive
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the process runs no longer."""
+        return not self.is_alive
+
     def duplicate(self) -> "Sandbox":
         """Hold the process once more, for one who closes it on his own."""
         return replace(self, descriptor=os.dup(self.descriptor))
@@ -40,6 +50,14 @@ class Sandbox:
         os.close(self.descriptor)
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """Why a pod has no sandbox; `is_told`: an event tells when it is worth while to look again."""
+
+    reason: str
+    is_told: bool = False
+
+
 class SandboxSearch:
     """Looks for the sandboxes of pods among the cgroups of the node, whose network is known."""
 
@@ -47,34 +65,34 @@ class SandboxSearch:
         self._tree = tree
         self._node_network = node_network
 
-    def look(self, uids: Mapping[str, str]) -> tuple[dict[str, str], dict[str, Sandbox]]:
+    def look(self, uids: Mapping[str, str]) -> tuple[dict[str, Absence], dict[str, Sandbox]]:
         """Return why some of the pods have no sandbox, and the sandboxes of the others. Blocks.
 
         Both are by the pods' uids; those given are with the uid in the name of the pod's cgroup.
         """
-        reasons: dict[str, str] = {}
+        absences: dict[str, Absence] = {}
         sandboxes: dict[str, Sandbox] = {}
         for uid, cgroup_uid in uids.items():
+            directories = self._tree.directories(cgroup_uid)
+            if len(directories) != 1:
+                number = "more than one" if directories else "no"
+                reason = f"{number} cgroup of pod {cgroup_uid} under {self._tree.root}"
+                absences[uid] = Absence(reason, is_told=True)
+                continue
             try:
-                sandboxes[uid] = self._find(cgroup_uid)
+                sandboxes[uid] = hold_sandbox(directories[0], node_network=self._node_network)
             except NoSandboxError as error:
-                reasons[uid] = error.reason
-        return reasons, sandboxes
-
-    def _find(self, cgroup_uid: str) -> Sandbox:
-        directories = self._tree.directories(cgroup_uid)
-        if len(directories) != 1:
-            number = "more than one" if directories else "no"
-            raise NoSandboxError(f"{number} cgroup of pod {cgroup_uid} under {self._tree.root}")
-        return hold_sandbox(directories[0], node_network=self._node_network)
+                absences[uid] = Absence(error.reason)
+        return absences, sandboxes
 
 
 class WatchedSandbox:
-    """A sandbox whose end is told, once, in the event loop. Close it."""
+    """A sandbox whose end is told, once, in the event loop, and in `has_ended` from then on. Close it."""
 
     def __init__(self, sandbox: Sandbox, *, ended: Callable[[], None]) -> None:
         self.sandbox = sandbox
         self._ended = ended
+        self.has_ended = False
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(sandbox.descriptor, self._end)
 
@@ -89,9 +107,9 @@ class WatchedSandbox:
         return self.sandbox.network
 
     @property
-    def is_alive(self) -> bool:
-        """Whether it runs at this moment."""
-        return self.sandbox.is_alive
+    def is_at_home(self) -> bool:
+        """Whether it runs at this moment, in the network namespace in which it was found."""
+        return self.sandbox.is_at_home
 
     def close(self) -> None:
         """Let go of it; nothing is told any more."""
@@ -100,6 +118,7 @@ class WatchedSandbox:
 
     def _end(self) -> None:
         self._loop.remove_reader(self.sandbox.descriptor)
+        self.has_ended = True
         self._ended()
 
 

@@ -13,22 +13,30 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from typing import Final
 
 import orjson
 
-from apiserver.agentapi.reports import EndpointReport
-from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
-from apiserver.resource.types import CaptureUID
+from apiserver.jsontypes import text_at
 from nodeagent.files.layout import (
     STATE_DRAFT,
     STATE_FILE,
     UnsafeNameError,
     set_aside_directory,
 )
+from nodeagent.files.memory import DirectoryState
+
+__all__ = [
+    "DirectoryError",
+    "DirectoryState",
+    "open_directory",
+    "read_state",
+    "remove_directory",
+    "translated_errors",
+    "write_state",
+]
 
 DIRECTORY_MODE: Final = 0o700
 FILE_MODE: Final = 0o600
@@ -44,61 +52,6 @@ class DirectoryError(Exception):
         super().__init__(f"{path}: {reason}")
         self.path = path
         self.reason = reason
-
-
-@dataclass(frozen=True, slots=True)
-class EndpointMemory:
-    """What was last told of an endpoint, and for how many seconds it was captured in all."""
-
-    report: EndpointReport
-    running_seconds: float = 0.0
-
-    def to_json(self) -> JsonObject:
-        """Render the entry of `endpoints[]`: that of a report, and what no report says."""
-        return self.report.to_json() | {"runningSeconds": self.running_seconds}
-
-    @classmethod
-    def from_json(cls, document: JsonObject) -> "EndpointMemory":
-        """Read an entry; what is missing or of another type counts as absent."""
-        seconds = document.get("runningSeconds")
-        known = seconds if isinstance(seconds, float) and seconds > 0 else 0.0
-        return cls(EndpointReport.from_json(document), known)
-
-
-@dataclass(frozen=True, slots=True)
-class DirectoryState:
-    """Whose files are in a directory, and what is to be known of them after a restart.
-
-    `store_identity` is that of the store which held the object when it was last seen.
-    """
-
-    uid: CaptureUID
-    generation: int
-    store_identity: str
-    endpoints: tuple[EndpointMemory, ...] = ()
-
-    def to_json(self) -> JsonObject:
-        """Render the content of the state file."""
-        return {
-            "uid": self.uid,
-            "generation": self.generation,
-            "storeIdentity": self.store_identity,
-            "endpoints": [each.to_json() for each in self.endpoints],
-        }
-
-    @classmethod
-    def from_json(cls, document: JsonObject) -> "DirectoryState":
-        """Read the content of a state file; what is missing or of another type counts as absent."""
-        return cls(
-            uid=CaptureUID(text_at(document, "uid")),
-            generation=integer_at(document, "generation"),
-            store_identity=text_at(document, "storeIdentity"),
-            endpoints=tuple(
-                EndpointMemory.from_json(each)
-                for each in array_at(document, "endpoints")
-                if isinstance(each, dict)
-            ),
-        )
 
 
 def open_directory(path: Path, fresh: DirectoryState) -> DirectoryState:

@@ -14,6 +14,10 @@ from apiserver.resource.filenames import MAX_NAME_BYTES, parse
 STATE_FILE: Final = ".capture.json"
 STATE_DRAFT: Final = ".capture.json.draft"
 
+# A file that is about to take an active file's name: `.{name}.next`, which nothing lists or serves.
+_DRAFT: Final = ".{}.next"
+_DRAFT_NAME = re.compile(r"\.(.+)\.next")
+
 MAX_OBJECT_NAME_LENGTH: Final = 253
 _PLAIN_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
@@ -46,6 +50,17 @@ def file_in(directory: Path, name: str) -> Path:
     if parse(name) is None or len(name.encode(errors="surrogateescape")) > MAX_NAME_BYTES:
         raise UnsafeNameError("capture file", name)
     return directory / name
+
+
+def draft_of(active: Path) -> Path:
+    """Return where the file is made that is to take the place of an active one."""
+    return active.with_name(_DRAFT.format(active.name))
+
+
+def drafted_name(name: str) -> str | None:
+    """Return the name that a draft is to take, None where `name` is none of a draft."""
+    found = _DRAFT_NAME.fullmatch(name)
+    return found[1] if found and parse(found[1]) else None
 
 
 def _plain(what: str, name: str) -> str:

@@ -11,94 +11,123 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from apiserver.resource.filenames import CaptureFile, parse, render
+from apiserver.resource.filenames import parse, render
 from nodeagent.files.directory import DirectoryError, translated_errors
-from nodeagent.files.layout import file_in
-from nodeagent.files.savefile import MAX_RECORD_BYTES, NotASavefileError, first_packet_time, scan
+from nodeagent.files.layout import draft_of, drafted_name, file_in
+from nodeagent.files.memory import FileMemory
+from nodeagent.files.savefile import (
+    MAX_RECORD_BYTES,
+    NOTHING,
+    Content,
+    NotASavefileError,
+    scan,
+)
 
 _ONE_TICK: Final = timedelta(microseconds=1)
 
 
-def rotate_leftovers(path: Path, *, except_for: Collection[str] = ()) -> tuple[str, ...]:
-    """Give active files of an earlier run their rotated names, and return those.
+def rotate_leftovers(path: Path, *, except_for: Collection[str] = ()) -> tuple[FileMemory, ...]:
+    """Give active files of an earlier run their rotated names, and return those and what is in them.
 
     `except_for` are the names of files that are being written. What a crash tore off at the end of a
     file is cut; a file without a packet is removed. Raises DirectoryError.
     """
     with translated_errors(path):
         names = sorted(os.listdir(path))
-    found = [(name, parse(name)) for name in names if name not in except_for]
-    leftovers = [(name, file) for name, file in found if file and file.rotated_at is None]
-    rotated = (rotate_file(path, name) for name, _ in leftovers)
-    return tuple(name for name in rotated if name is not None)
+    # The file that was active is older than the one which was to follow it.
+    active = [name for name in names if _is_active(name)]
+    drafts = [name for name in map(drafted_name, names) if name is not None]
+    found = [(path / name, name) for name in active]
+    found += [(draft_of(path / name), name) for name in drafts]
+    rotated = (_rotate(file, name) for file, name in found if name not in except_for)
+    return tuple(each for each in rotated if each is not None)
 
 
-def rotate_file(path: Path, name: str) -> str | None:
+def rotate_file(path: Path, name: str) -> FileMemory | None:
     """Give one active file that nobody writes its rotated name; None if it was removed as empty.
 
     The name has the time of the first packet, or, if the endpoint has a file as late, a microsecond
-    more than that one (DESIGN 9.3). Raises DirectoryError.
+    more than that one (DESIGN 9.3). Returns what is in it. Raises DirectoryError.
     """
-    active = file_in(path, name)
+    return _rotate(file_in(path, name), name)
+
+
+def last_rotation(path: Path, active: str) -> datetime | None:
+    """Return the time in the name of an endpoint's last rotated file. Raises DirectoryError."""
+    with translated_errors(path):
+        siblings = [parse(name) for name in os.listdir(path)]
+    endpoint = parse(active)
+    return max(
+        (
+            each.rotated_at
+            for each in siblings
+            if each and each.rotated_at and replace(each, rotated_at=None) == endpoint
+        ),
+        default=None,
+    )
+
+
+def count_file(path: Path) -> FileMemory:
+    """Return what is in a file that nobody writes, and cut off what is torn. Raises DirectoryError.
+
+    In one that is not ours, or damaged beyond our understanding, that is nothing.
+    """
+    with translated_errors(path):
+        content, _ = _settle(path)
+    return _memory(path.name, content)
+
+
+def _is_active(name: str) -> bool:
     file = parse(name)
-    assert file is not None, "file_in takes names of capture files only"
-    with translated_errors(active):
-        if not _is_regular(active):
-            raise DirectoryError(active, "is not a regular file")
-        time = _settle(active)
-        if time is None:
-            active.unlink()
+    return file is not None and file.rotated_at is None
+
+
+def _rotate(path: Path, name: str) -> FileMemory | None:
+    """Give the file at `path` the rotated name that goes with the active `name`."""
+    file = parse(name)
+    assert file is not None, "names of capture files only"
+    with translated_errors(path):
+        if not _is_regular(path):
+            raise DirectoryError(path, "is not a regular file")
+        last_change = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+        content, is_understood = _settle(path)
+        if is_understood and not content.packets:
+            path.unlink()
             return None
-        rotated = render(replace(file, rotated_at=_free_time(path, file, time)))
-        active.rename(path / rotated)
-        return rotated
+        time = content.first_packet_time or last_change
+        latest = last_rotation(path.parent, name)
+        if latest is not None and time <= latest:
+            time = latest + _ONE_TICK
+        rotated = render(replace(file, rotated_at=time))
+        path.rename(path.with_name(rotated))
+        return _memory(rotated, content)
 
 
-def step_aside(path: Path, name: str, *, now: datetime) -> str:
-    """Give an active file that is still being written its rotated name, so that the next can begin.
-
-    Its content is not touched. The name has the time of its first packet, or `now` if it has none
-    yet. Raises DirectoryError.
-    """
-    active = file_in(path, name)
-    file = parse(name)
-    assert file is not None, "file_in takes names of capture files only"
-    with translated_errors(active):
-        time = first_packet_time(active) or now
-        rotated = render(replace(file, rotated_at=_free_time(path, file, time)))
-        active.rename(path / rotated)
-        return rotated
-
-
-def _settle(path: Path) -> datetime | None:
-    """Cut off what is torn; return the time of the first packet, None if there is no packet."""
-    found = path.stat()
-    last_change = datetime.fromtimestamp(found.st_mtime, UTC)
+def _settle(path: Path) -> tuple[Content, bool]:
+    """Cut off what is torn; return what is in a file, and whether that is understood to its end."""
+    size = path.stat().st_size
     try:
         content = scan(path)
     except NotASavefileError:
         # Not ours, or damaged beyond our understanding: kept as it is.
-        return last_change
-    rest = found.st_size - content.whole_bytes
+        return NOTHING, False
+    rest = size - content.whole_bytes
     if rest > MAX_RECORD_BYTES:
         # More than one record can hold is no torn record: kept whole, for whoever can read it.
-        return content.first_packet_time or last_change
-    if content.first_packet_time is not None and rest:
+        return content, False
+    if content.packets and rest:
         os.truncate(path, content.whole_bytes)
-    return content.first_packet_time
+    return content, True
 
 
-def _free_time(path: Path, file: CaptureFile, time: datetime) -> datetime:
-    siblings = (parse(name) for name in os.listdir(path))
-    latest = max(
-        (
-            each.rotated_at
-            for each in siblings
-            if each and each.rotated_at and replace(each, rotated_at=None) == file
-        ),
-        default=None,
+def _memory(name: str, content: Content) -> FileMemory:
+    return FileMemory(
+        name,
+        packets=content.packets,
+        bytes=content.captured_bytes,
+        first_packet_time=content.first_packet_time,
+        last_packet_time=content.last_packet_time,
     )
-    return time if latest is None or time > latest else latest + _ONE_TICK
 
 
 def _is_regular(path: Path) -> bool:

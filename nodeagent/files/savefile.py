@@ -1,21 +1,26 @@
-"""What a capture file holds, told from its record headers: the first time, and how much is whole.
+"""What a capture file holds, told from its record headers: how many packets, from when to when.
 
 The format is that of libpcap's savefiles (pcap-savefile(5)): 24 bytes of file header, then records
 of 16 bytes of header and the packet. Both byte orders, micro- and nanoseconds.
 """
 
-import mmap
+import os
 import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 FILE_HEADER_BYTES: Final = 24
 RECORD_HEADER_BYTES: Final = 16
 # libpcap's largest snap length, with the record's header.
 MAX_RECORD_BYTES: Final = RECORD_HEADER_BYTES + 262_144
 _MAGIC_BYTES: Final = 4
+# Of a record's header: seconds, parts of a second, bytes captured, bytes there were.
+_TIME_BYTES: Final = 8
+_CAPTURED_OFFSET: Final = 8
+# Some of the largest records.
+_CHUNK_BYTES: Final = 1 << 20
 
 # By the file's first bytes: byte order, and the parts of a second that timestamps count.
 _VARIANTS: Final = {
@@ -32,10 +37,20 @@ class NotASavefileError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """The time of the first packet, None if there is none, and how many bytes are whole records."""
+    """What is in the whole records of a file, and how many bytes those are with its header.
 
-    first_packet_time: datetime | None
-    whole_bytes: int
+    `captured_bytes` are those of the packets, without any header. The times are those of the first
+    record and of the last, None without a packet.
+    """
+
+    whole_bytes: int = 0
+    packets: int = 0
+    captured_bytes: int = 0
+    first_packet_time: datetime | None = None
+    last_packet_time: datetime | None = None
+
+
+NOTHING: Final = Content()
 
 
 def first_packet_time(path: Path) -> datetime | None:
@@ -52,36 +67,60 @@ def first_packet_time(path: Path) -> datetime | None:
 def scan(path: Path) -> Content:
     """Walk through all records of a file; blocks, and takes some 0.2 s per million records.
 
+    It is read and not mapped: what a disk cannot give would end the process with SIGBUS.
+
     Raises:
         NotASavefileError: It does not begin as one.
         OSError: It cannot be read.
     """
-    with path.open("rb") as stream:
+    with path.open("rb", buffering=0) as stream:
         head = stream.read(FILE_HEADER_BYTES)
         if len(head) < FILE_HEADER_BYTES:
             # Torn within its header: no packet can be in it.
-            return Content(None, 0)
+            return NOTHING
         variant = _VARIANTS.get(head[:_MAGIC_BYTES])
         if variant is None:
             raise NotASavefileError
-        with mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return _walk(content, *variant)
+        return _walk(stream.fileno(), *variant)
 
 
-def _walk(content: mmap.mmap, order: str, parts: int) -> Content:
-    record = struct.Struct(order + "IIII")
-    size = len(content)
-    at = FILE_HEADER_BYTES
-    first: datetime | None = None
-    while at + RECORD_HEADER_BYTES <= size:
-        seconds, fraction, captured, _ = record.unpack_from(content, at)
-        following = at + RECORD_HEADER_BYTES + captured
+def _walk(descriptor: int, order: str, parts: int) -> Content:
+    captured = struct.Struct(order + "I")
+    packets, at, last = 0, FILE_HEADER_BYTES, FILE_HEADER_BYTES
+    # A chunk begins with a record: what the one before had of it is read again.
+    while (steps := _step(os.pread(descriptor, _CHUNK_BYTES, at), captured)).packets:
+        packets += steps.packets
+        last, at = at + steps.last, at + steps.end
+    if not packets:
+        return Content(at)
+
+    def time_at(offset: int) -> datetime:
+        record = os.pread(descriptor, _TIME_BYTES, offset)
+        return _time(*struct.unpack(order + "II", record), parts=parts)
+
+    headers = FILE_HEADER_BYTES + packets * RECORD_HEADER_BYTES
+    return Content(at, packets, at - headers, time_at(FILE_HEADER_BYTES), time_at(last))
+
+
+class _Steps(NamedTuple):
+    """The whole records of a chunk: how many, where the last one begins, and where it ends."""
+
+    packets: int
+    last: int
+    end: int
+
+
+def _step(chunk: bytes, captured: struct.Struct) -> _Steps:
+    length_at, size = captured.unpack_from, len(chunk)
+    packets = last = end = 0
+    while end + RECORD_HEADER_BYTES <= size:
+        (length,) = length_at(chunk, end + _CAPTURED_OFFSET)
+        following = end + RECORD_HEADER_BYTES + length
         if following > size:
             break
-        if first is None:
-            first = _time(seconds, fraction, parts=parts)
-        at = following
-    return Content(first, at)
+        last, end = end, following
+        packets += 1
+    return _Steps(packets, last, end)
 
 
 def _time(seconds: int, fraction: int, *, parts: int) -> datetime:

@@ -64,6 +64,20 @@ class Packet:
         header.len -= TAG_BYTES
         return Packet(header, ffi.new("unsigned char[]", content))
 
+    def cut(self, kept: int) -> "Packet":
+        """Return the packet with at most so many bytes of it kept, good for as long as this one."""
+        if kept >= self.header.caplen:
+            return self
+        header: CData = ffi.new("struct pcap_pkthdr *", self.header[0])
+        header.caplen = kept
+        return Packet(header, self.content)
+
+    def copied(self) -> "Packet":
+        """Return a copy, which is in no ring."""
+        header: CData = ffi.new("struct pcap_pkthdr *", self.header[0])
+        content = bytes(ffi.buffer(self.content, header.caplen))
+        return Packet(header, ffi.new("unsigned char[]", content))
+
     def _is_of(self, frame: CData, tag_bytes: int) -> bool:
         header = self.header
         # Times are in nanoseconds, as the handle was told, whatever libpcap calls the field.
@@ -73,6 +87,11 @@ class Packet:
             and frame.tp_snaplen + tag_bytes == header.caplen
             and frame.tp_len + tag_bytes == header.len
         )
+
+    @property
+    def time_ns(self) -> int:
+        """When it came, in nanoseconds since the epoch."""
+        return int(self.header.ts.tv_sec * 10**9 + self.header.ts.tv_usec)
 
 
 def kept_with_tag(kept: int) -> int:

@@ -13,6 +13,8 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
   socket's address become -1, and of that the socket says nothing. libpcap's own check goes by
   the name from the beginning, so it takes a renamed interface for a vanished one: it is avoided
   by reading only when a block is ready.
+* What waits is known before libpcap takes it (see `libpcap.ringview`), so a dispatch is of exactly so
+  many packets. (On the loopback interface libpcap skips half of them; no pod's link is one.)
 * A packet socket stays in the network namespace it was made in, and answers from there. libpcap
   makes its sockets, and looks up the name, in `pcap_create` and `pcap_activate` only: a handle is
   opened by a thread in the interface's namespace, and used by any. (A promiscuous one would not do:
@@ -22,7 +24,7 @@ Facts that the code relies on (libpcap 1.10.3, Linux 6.18, TPACKET_V3; shown by 
 import os
 import socket
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,7 +32,8 @@ from apiserver.pcap import expressions
 from apiserver.pcap.program import REJECT, compile_filter
 from apiserver.resource.filters import PacketFilter
 from apiserver.resource.types import Direction
-from nodeagent.libpcap.binding import CData, ffi, libc, live_lib, pcap_dump, pcap_lib
+from nodeagent.libpcap import binding
+from nodeagent.libpcap.binding import CData, ffi, libc, no_effect, pcap_dump, pcap_lib
 from nodeagent.libpcap.dump import DumpFile
 from nodeagent.libpcap.errors import (
     CaptureError,
@@ -51,10 +54,19 @@ from nodeagent.libpcap.program import (
     Program,
     text_of,
 )
+from nodeagent.libpcap.ringview import (
+    Batch,
+    OutOfStepError,
+    RingMapping,
+    RingMappingError,
+    RingView,
+)
 from nodeagent.libpcap.socketfilter import Attachment, SocketFilter
 
 RING_BYTES = 8 * 1024 * 1024
-BLOCK_TIMEOUT_MS = 50
+# A packet is read after one or two of these, so a stop takes less than 100 ms. The kernel's timer for
+# it costs some 2 us per second and ring.
+BLOCK_TIMEOUT_MS = 40
 
 _NANOSECONDS = 1
 _ERRBUF_BYTES = 256
@@ -69,6 +81,7 @@ _ACTIVATION_ERRORS: dict[int, type[CaptureError]] = {
     -11: CapturePermissionError,
 }
 _COUNTER_MODULUS = 1 << 32
+_OUT_OF_STEP = "libpcap reads the ring in another way than is known"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,45 +91,57 @@ class Stats:
     received: int = 0  # with the dropped ones
     dropped: int = 0
 
+    @property
+    def accepted(self) -> int:
+        """How many were put into the ring."""
+        return self.received - self.dropped
+
 
 class LiveHandle:
     """Packets of one interface. Reading, `stats` and what changes the filter belong to one thread."""
 
     def __init__(
-        self, interface: str, index: int | None = None, *, outgoing_is: Direction = Direction.IN
+        self,
+        interface: str,
+        index: int | None = None,
+        *,
+        outgoing_is: Direction = Direction.IN,
+        ring_bytes: int = RING_BYTES,
     ) -> None:
         """Open `interface` without listening yet: `listen` attaches the first filter.
 
         With an `index`, the name must belong to that interface: names move between pods.
         `outgoing_is` says which way packets go for the pod that leave the interface: at the node's
-        end of a link they go in.
+        end of a link they go in. `ring_bytes` is a multiple of `ringview.BLOCK_BYTES`.
 
         Raises:
             CaptureError: one of its subclasses where the reason is known.
         """
         self.interface = interface
         self.outgoing_is = outgoing_is
+        self.ring_bytes = ring_bytes
         self._dispatched = 0
         self._raw: CData = ffi.new("struct pcap_stat *")
         self._stats = Stats()
         errbuf = ffi.new("char[]", _ERRBUF_BYTES)
-        self._handle = live_lib.pcap_create(os.fsencode(interface), errbuf)
+        self._handle = binding.live_lib.pcap_create(os.fsencode(interface), errbuf)
         if not self._handle:
             raise CaptureError(interface, "create", text_of(errbuf))
-        self._open = True
-        try:
+        with ExitStack() as undo:
+            undo.callback(pcap_lib.pcap_close, self._handle)
             self._activate()
-            live_lib.pcap_setnonblock(self._handle, 1, errbuf)
-        except CaptureError:
-            self._open = False
-            pcap_lib.pcap_close(self._handle)
-            raise
-        self.fd: int = live_lib.pcap_get_selectable_fd(self._handle)
+            if binding.live_lib.pcap_setnonblock(self._handle, 1, errbuf):
+                raise CaptureError(interface, "set non-blocking", text_of(errbuf))
+            self.fd = self._descriptor()
+            self._ring = self._map_ring()
+            undo.callback(self._ring.close)
+            self._view = RingView(self._ring.words)
+            if index not in (None, self.index):
+                raise InterfaceNotFoundError(interface, "open", f"its index is no longer {index}")
+            undo.pop_all()
+        self._open = True
         self._socket = socket.socket(fileno=self.fd)
         self._filter = SocketFilter(interface, self.fd)
-        if index not in (None, self.index):
-            self.close()
-            raise InterfaceNotFoundError(interface, "open", f"its index is no longer {index}")
 
     @property
     def index(self) -> int:
@@ -180,20 +205,35 @@ class LiveHandle:
         """
         return DumpFile(path, self._handle)
 
-    def dispatch(self, file: DumpFile, max_packets: int) -> int:
-        """Write at most `max_packets` waiting packets to `file`; return how many there were.
+    def look(self, most: int, room: int) -> Batch:
+        """Return what waits: at most so many packets, of so many bytes in a file together.
+
+        Raises:
+            CaptureError: the ring is not as it is known to be.
+        """
+        try:
+            return self._view.look(most, room)
+        except OutOfStepError as error:
+            raise CaptureError(self.interface, "read", _OUT_OF_STEP) from error
+
+    def dispatch(self, file: DumpFile, batch: Batch) -> None:
+        """Write packets that wait to `file`.
 
         Raises:
             CaptureError: the handle is broken.
         """
-        count: int = live_lib.pcap_dispatch(self._handle, max_packets, pcap_dump, file.writer)
-        if count < 0:
-            raise CaptureError(self.interface, "dispatch", self._message())
-        self._dispatched += count
-        return count
+        self._take(batch, pcap_dump, file.writer)
 
-    def dispatch_each(self, take: Callable[[Packet], None], max_packets: int) -> int:
-        """Have `take` called with at most `max_packets` waiting packets; return how many there were.
+    def skip(self, batch: Batch) -> None:
+        """Take packets out of the ring and do nothing with them.
+
+        Raises:
+            CaptureError: the handle is broken.
+        """
+        self._take(batch, no_effect, ffi.NULL)
+
+    def dispatch_each(self, take: Callable[[Packet], None], batch: Batch) -> None:
+        """Have `take` called with each of packets that wait, where it is in the ring.
 
         Raises:
             CaptureError: the handle is broken. And what `take` raises, when all were read.
@@ -205,17 +245,22 @@ class LiveHandle:
             lambda _, header, content: take(Packet(header, content)),
             onerror=lambda _, error, __: failures.append(error),
         )
-        count: int = live_lib.pcap_dispatch(self._handle, max_packets, callback, ffi.NULL)
+        self._take(batch, callback, ffi.NULL)
         if failures:
             raise failures[0]
+
+    def _take(self, batch: Batch, callback: CData, user: CData) -> None:
+        count: int = binding.live_lib.pcap_dispatch(self._handle, batch.packets, callback, user)
         if count < 0:
             raise CaptureError(self.interface, "dispatch", self._message())
         self._dispatched += count
-        return count
+        if count != batch.packets:
+            raise CaptureError(self.interface, "dispatch", _OUT_OF_STEP)
+        self._view.advance(batch)
 
     def stats(self) -> Stats:
         """Read the counters, widened: libpcap keeps them in 32 bits."""
-        if live_lib.pcap_stats(self._handle, self._raw):
+        if binding.live_lib.pcap_stats(self._handle, self._raw):
             raise CaptureError(self.interface, "stats", self._message())
         self._stats = Stats(
             received=widened(self._stats.received, self._raw.ps_recv),
@@ -225,8 +270,7 @@ class LiveHandle:
 
     def waiting(self) -> int:
         """Return how many packets passed the filter so far and were not read yet."""
-        stats = self.stats()
-        return stats.received - stats.dropped - self._dispatched
+        return self.stats().accepted - self._dispatched
 
     def take_error(self) -> int:
         """Return the socket's pending errno, 0 if there is none, and clear it."""
@@ -237,6 +281,7 @@ class LiveHandle:
         if self._open:
             self._open = False
             self._socket.detach()
+            self._ring.close()
             pcap_lib.pcap_close(self._handle)
 
     def _bind(self, protocol: int) -> None:
@@ -246,29 +291,53 @@ class LiveHandle:
             raise InterfaceGoneError(self.interface, "bind", os.strerror(ffi.errno))
 
     def _activate(self) -> None:
-        handle = self._handle
-        live_lib.pcap_set_snaplen(handle, SNAP_BYTES)
-        live_lib.pcap_set_promisc(handle, 0)
-        live_lib.pcap_set_immediate_mode(handle, 0)
-        live_lib.pcap_set_timeout(handle, BLOCK_TIMEOUT_MS)
-        live_lib.pcap_set_buffer_size(handle, RING_BYTES)
-        live_lib.pcap_set_tstamp_precision(handle, _NANOSECONDS)
-        live_lib.pcap_set_protocol_linux(handle, _ETH_P_NOTHING)
-        status = live_lib.pcap_activate(handle)
+        lib, handle = binding.live_lib, self._handle
+        options = (
+            (lib.pcap_set_snaplen, SNAP_BYTES),
+            (lib.pcap_set_promisc, 0),
+            (lib.pcap_set_immediate_mode, 0),
+            (lib.pcap_set_timeout, BLOCK_TIMEOUT_MS),
+            (lib.pcap_set_buffer_size, self.ring_bytes),
+            (lib.pcap_set_tstamp_precision, _NANOSECONDS),
+            (lib.pcap_set_protocol_linux, _ETH_P_NOTHING),
+        )
+        refusals = [
+            status for set_option, value in options if (status := set_option(handle, value))
+        ]
+        # Whatever was refused: closing what was never activated leaves a descriptor open.
+        status = lib.pcap_activate(handle)
+        if refusals:
+            raise CaptureError(self.interface, "set up", self._status_text(refusals[0]))
         if status < 0:
-            message = self._message() or text_of(live_lib.pcap_statustostr(status))
             kind = _ACTIVATION_ERRORS.get(status, CaptureError)
+            message = self._message() or self._status_text(status)
             if kind is CapturePermissionError:
                 message = f"{message} (it takes the capability NET_RAW)"
             raise kind(self.interface, "activate", message)
-        if live_lib.pcap_datalink(handle) != ETHERNET:
+        if lib.pcap_datalink(handle) != ETHERNET:
             raise LinkTypeError(self.interface, "activate", "not an Ethernet interface")
+
+    def _descriptor(self) -> int:
+        fd: int = binding.live_lib.pcap_get_selectable_fd(self._handle)
+        if fd < 0:
+            raise CaptureError(self.interface, "activate", "it has no descriptor to wait for")
+        return fd
+
+    def _map_ring(self) -> RingMapping:
+        try:
+            return RingMapping(self.fd, self.ring_bytes)
+        except RingMappingError as error:
+            message = f"the kernel gave no ring of {self.ring_bytes} bytes"
+            raise CaptureError(self.interface, "map", message) from error
 
     def _address(self) -> CData:
         address = ffi.new("struct sockaddr_ll *")
         length = ffi.new("unsigned int *", ffi.sizeof("struct sockaddr_ll"))
         libc.getsockname(self.fd, address, length)
         return address
+
+    def _status_text(self, status: int) -> str:
+        return text_of(binding.live_lib.pcap_statustostr(status))
 
     def _message(self) -> str:
         return text_of(pcap_lib.pcap_geterr(self._handle))

@@ -7,6 +7,7 @@ defaults and no permissions, and it collects no garbage: tests say what else hap
 
 import asyncio
 import copy
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -244,7 +245,7 @@ class ClusterAPI:
             return self._epoch != epoch or self._version > version
 
         while self._epoch == epoch:
-            for each in [each for each in self._events if each.version > version]:
+            for each in self._events[bisect_right(self._events, version, key=_version) :]:
                 version = each.version
                 if _is_within(each.place.key, place) and _is_selected(
                     each.document, request.query
@@ -252,6 +253,10 @@ class ClusterAPI:
                     await response.write(_line(each.kind, each.document))
             async with self._changed:
                 await self._changed.wait_for(has_news)
+
+
+def _version(event: Event) -> int:
+    return event.version
 
 
 def _merged(old: JsonObject, new: JsonObject, subresource: str) -> JsonObject:

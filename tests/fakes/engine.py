@@ -2,35 +2,58 @@
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
 from apiserver.resource.filters import PacketFilter
 from nodeagent.capture.allowance import UNLIMITED, Allowance
-from nodeagent.capture.counters import Counters, Tally
-from nodeagent.capture.events import Event, FirstPacket, Spent
+from nodeagent.capture.counters import Counters, FileCount, Span, Tally
+from nodeagent.capture.events import Event, FirstPacket, Rotated, Spent
+from nodeagent.capture.rotation import NEVER, Rotation, rotated_name
 from nodeagent.discovery.endpoints import BY_NAME, Tap
-from tests.fakes.savefiles import a_savefile
+from nodeagent.files.memory import time_of
+from tests.fakes.savefiles import a_file_header, a_record
 
 PACKET_BYTES = 100
+_PACKET = b"x" * PACKET_BYTES
+# When the first packet comes, in seconds since the epoch.
+FIRST_SECOND = 1_000_000
 
 
 @dataclass(slots=True)
 class FakeRing:
-    """A ring; `packets` is how many it has captured."""
+    """A ring; `times` is when its packets came, in seconds since the epoch."""
 
     path: Path
     packet_filter: PacketFilter
     allowance: Allowance
-    packets: int = 0
+    rotation: Rotation = NEVER
+    times: list[int] = field(default_factory=list)
     before_file: int = 0
     has_ended: bool = False
 
     @property
+    def packets(self) -> int:
+        """How many packets it has captured."""
+        return len(self.times)
+
+    @property
     def counters(self) -> Counters:
         """What it counted."""
-        in_file = self.packets - self.before_file
-        return Counters(self.path, 24, _tally(in_file), _tally(self.packets))
+        in_file = self.times[self.before_file :]
+        return Counters(
+            self.path,
+            len(_content(in_file)),
+            _tally(len(in_file)),
+            _tally(self.packets),
+            _span(in_file),
+            _span(self.times),
+        )
+
+    def write(self) -> None:
+        """Have in the file what was captured."""
+        self.path.write_bytes(_content(self.times[self.before_file :]))
 
 
 @dataclass(slots=True)
@@ -40,6 +63,8 @@ class FakeEngine:
     tell: Callable[[Event], None] = lambda _: None
     rings: dict[Hashable, FakeRing] = field(default_factory=dict)
     history: list[str] = field(default_factory=list)
+    granted: int | None = None
+    time: int = FIRST_SECOND
 
     async def start(
         self,
@@ -50,22 +75,22 @@ class FakeEngine:
         path: Path,
         tap: Tap = BY_NAME,  # noqa: ARG002 - of the protocol
         allowance: Allowance = UNLIMITED,
+        rotation: Rotation = NEVER,
+        last_rotated: datetime | None = None,  # noqa: ARG002 - of the protocol
     ) -> None:
         """Begin a ring."""
         assert key not in self.rings
         assert not allowance.spent_by(0, 0), "a ring that may capture nothing"
         await _create(path)
-        self.rings[key] = FakeRing(path, packet_filter, allowance)
+        self.rings[key] = FakeRing(path, packet_filter, allowance, rotation)
         self.history.append("start")
 
-    async def swap(self, key: Hashable, *, packet_filter: PacketFilter, path: Path) -> Counters:
-        """Go on in another file."""
+    async def swap(self, key: Hashable, *, packet_filter: PacketFilter) -> Counters:
+        """Go on with an empty file."""
         ring = self.rings[key]
         final = ring.counters
-        await _create(path)
-        self.rings[key] = replace(
-            ring, path=path, packet_filter=packet_filter, before_file=ring.packets
-        )
+        await asyncio.to_thread(self.rotate, key)
+        ring.packet_filter = packet_filter
         self.history.append("swap")
         return final
 
@@ -73,6 +98,15 @@ class FakeEngine:
         """Change an allowance."""
         self.rings[key].allowance = allowance
         self.history.append("allow")
+
+    async def set_rotation(self, key: Hashable, rotation: Rotation) -> None:
+        """Change when files are rotated."""
+        self.rings[key].rotation = rotation
+        self.history.append("set_rotation")
+
+    def grant(self, bytes_left: int | None) -> None:
+        """Take a grant."""
+        self.granted = bytes_left
 
     async def stop(self, key: Hashable) -> Counters:
         """End a ring."""
@@ -90,25 +124,46 @@ class FakeEngine:
     def receive(self, count: int) -> None:
         """Let packets come on every link, of which each ring takes what it may."""
         for key, ring in self.rings.items():
-            for _ in range(count):
+            for second in range(self.time, self.time + count):
                 if not ring.has_ended:
-                    ring.packets += 1
-                    ring.path.write_bytes(a_savefile([1_000_000]))
+                    ring.times.append(second)
                     ring.has_ended = bool(
                         ring.allowance.spent_by(ring.packets, ring.packets * PACKET_BYTES)
                     )
+            ring.write()
             self.tell(FirstPacket(key))
             if ring.has_ended:
                 self.tell(Spent(key))
+        self.time += count
+
+    def rotate(self, key: Hashable) -> None:
+        """Let a ring go on in another file."""
+        ring = self.rings[key]
+        final, span = ring.counters, ring.counters.file_span
+        ring.before_file = ring.packets
+        if span.first_ns is not None:
+            name = rotated_name(ring.path.name, time_of(span.first_ns))
+            ring.path.rename(ring.path.with_name(name))
+            file = FileCount(name, final.readable_bytes, final.file, span.first_ns, span.last_ns)
+            self.tell(Rotated(key, file))
+        ring.write()
 
 
 def _tally(packets: int) -> Tally:
     return Tally(packets, packets * PACKET_BYTES)
 
 
+def _span(times: list[int]) -> Span:
+    return Span(times[0] * 10**9, times[-1] * 10**9) if times else Span()
+
+
+def _content(times: list[int]) -> bytes:
+    return b"".join((a_file_header(), *(a_record(each, content=_PACKET) for each in times)))
+
+
 async def _create(path: Path) -> None:
     def create() -> None:
         with path.open("xb") as file:
-            file.write(a_savefile([]))
+            file.write(_content([]))
 
     await asyncio.to_thread(create)

@@ -1,16 +1,18 @@
 """A pod to capture from, and an engine whose events can be awaited."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from nodeagent.capture.engine import Engine, open_engine
+from nodeagent.capture.engine import WORKERS, Engine, open_engine
 from nodeagent.capture.events import Event
 from tests.node.loop import Agent, running_loop
 from tests.support.netns import Pod, open_pod
+from tests.support.tcpdump import read_numbers
 
 _Kind = TypeVar("_Kind", bound=Event)
 
@@ -45,6 +47,26 @@ class Capture:
 def files_beside(path: Path) -> list[Path]:
     """Return everything in the directory of `path`."""
     return list(path.parent.iterdir())
+
+
+def series_of(active: Path) -> list[Path]:
+    """Return the files of the endpoint with this active file, in the order of their packets."""
+    stem = active.name.removesuffix(".pcap")
+    rotated = sorted(each for each in files_beside(active) if each.name.startswith(f"{stem}-"))
+    return [*rotated, active]
+
+
+def read_all_numbers(active: Path) -> list[int]:
+    """Return the numbers of the packets in all files of an endpoint, in their order."""
+    return [number for path in series_of(active) for number in read_numbers(path)]
+
+
+async def until_handles_are_closed(engine: Engine) -> None:
+    """Wait until the engine's workers have done all that they were given so far."""
+    barrier = threading.Barrier(WORKERS + 1)
+    for _ in range(WORKERS):
+        engine._workers.submit(barrier.wait)
+    await asyncio.to_thread(barrier.wait)
 
 
 @pytest.fixture

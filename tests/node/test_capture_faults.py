@@ -66,18 +66,17 @@ async def test_other_rings_go_on_when_one_ends(pod: Pod, capture: Capture, tmp_p
     assert ended.key == "lost"
 
 
-async def test_a_swap_of_an_ended_ring_fails_with_its_reason(capture: Capture, tmp_path: Path):
+async def test_a_swap_of_an_ended_ring_fails_with_its_reason(capture: Capture, path: Path):
     with open_pod() as pod:
-        first = tmp_path / "1.pcap"
         await capture.engine.start(
-            "a", interface=pod.interface, packet_filter=CAPTURE_ALL, path=first
+            "a", interface=pod.interface, packet_filter=CAPTURE_ALL, path=path
         )
     await capture.until_said(Ended)
 
     with pytest.raises(InterfaceGoneError):
-        await capture.engine.swap("a", packet_filter=CAPTURE_ALL, path=tmp_path / "2.pcap")
+        await capture.engine.swap("a", packet_filter=CAPTURE_ALL)
 
-    assert files_beside(first) == [first]
+    assert files_beside(path) == [path]
 
 
 async def test_a_capture_survives_its_interface_going_down_and_up(

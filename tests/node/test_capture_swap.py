@@ -1,6 +1,7 @@
 """A ring that goes on in another file, with another filter: nothing is lost, nothing is twice."""
 
 import asyncio
+import shutil
 import threading
 from concurrent.futures import Future
 from pathlib import Path
@@ -9,9 +10,11 @@ import pytest
 
 from apiserver.resource.filters import Alternative, PacketFilter
 from apiserver.resource.types import Direction
-from nodeagent.capture.ring import MAX_BATCH_PACKETS
+from nodeagent.capture.events import Rotated
+from nodeagent.capture.sieve import MAX_BATCH_PACKETS
+from nodeagent.files.layout import draft_of
 from nodeagent.libpcap.errors import FileError, FilterError
-from tests.node.conftest import Capture, files_beside
+from tests.node.conftest import Capture, files_beside, read_all_numbers, series_of
 from tests.support.filters import pcap_filter
 from tests.support.netns import NOISE_PORT, PORT, Pod
 from tests.support.tcpdump import read_numbers, read_ports
@@ -21,33 +24,33 @@ NOISE = f"udp dst port {NOISE_PORT}"
 RECEIVED = PacketFilter((Alternative(expression=MATCHING, direction=Direction.OUT),))
 
 
-async def test_files_of_a_swapped_ring_continue_each_other(
-    pod: Pod, capture: Capture, tmp_path: Path
-):
-    paths = [tmp_path / f"{each:02}.pcap" for each in range(20)]
-    count = 40_000
+async def start(capture: Capture, pod: Pod, path: Path, expression: str = MATCHING) -> None:
     await capture.engine.start(
-        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=paths[0]
+        "a", interface=pod.interface, packet_filter=pcap_filter(expression), path=path
     )
+
+
+async def test_files_of_a_swapped_ring_continue_each_other(pod: Pod, capture: Capture, path: Path):
+    count = 40_000
+    await start(capture, pod, path)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(pod.send, range(count)))
         finals = [
-            await capture.engine.swap("a", packet_filter=pcap_filter(MATCHING), path=path)
-            for path in paths[1:]
+            await capture.engine.swap("a", packet_filter=pcap_filter(MATCHING)) for _ in range(20)
         ]
-    finals.append(await capture.engine.stop("a"))
+    last = await capture.engine.stop("a")
 
-    assert [final.path for final in finals] == paths
-    assert [number for path in paths for number in read_numbers(path)] == list(range(count))
-    assert [final.file.packets for final in finals] == [len(read_numbers(each)) for each in paths]
-    assert finals[-1].total.packets == count
+    filled = [final.file.packets for final in finals if final.file.packets]
+    assert len(filled) > 1
+    assert read_all_numbers(path) == list(range(count))
+    assert [len(read_numbers(each)) for each in series_of(path)] == [*filled, last.file.packets]
+    assert last.total.packets == count
 
 
 async def test_each_file_holds_packets_of_its_own_filter_only(
-    pod: Pod, capture: Capture, tmp_path: Path
+    pod: Pod, capture: Capture, path: Path
 ):
-    paths = [tmp_path / f"{each:02}.pcap" for each in range(30)]
     filters = [MATCHING, NOISE] * 15
     ports = [{PORT}, {NOISE_PORT}] * 15
     ending = asyncio.Event()
@@ -58,30 +61,25 @@ async def test_each_file_holds_packets_of_its_own_filter_only(
                 sender.send(1, port=PORT)
                 sender.send(1, port=NOISE_PORT)
 
-    await capture.engine.start(
-        "a", interface=pod.interface, packet_filter=pcap_filter(filters[0]), path=paths[0]
-    )
+    await start(capture, pod, path, filters[0])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(send_both))
-        for expression, path in zip(filters[1:], paths[1:], strict=True):
+        for expression in filters[1:]:
             await capture.until(lambda: capture.engine.counters("a").file.packets > 0)
-            await capture.engine.swap("a", packet_filter=pcap_filter(expression), path=path)
+            await capture.engine.swap("a", packet_filter=pcap_filter(expression))
         await capture.until(lambda: capture.engine.counters("a").file.packets > 0)
         ending.set()
     await capture.engine.stop("a")
 
-    assert [read_ports(path) for path in paths] == ports
+    assert [read_ports(each) for each in series_of(path)] == ports
 
 
 async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
-    pod: Pod, capture: Capture, tmp_path: Path
+    pod: Pod, capture: Capture, path: Path
 ):
-    first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
     count = 3 * MAX_BATCH_PACKETS
-    await capture.engine.start(
-        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=first
-    )
-    thread = capture.engine._thread
+    await start(capture, pod, path)
+    crew = capture.engine._crew
     ring = capture.engine._members["a"].opened()
     sent, never = threading.Event(), threading.Event()
 
@@ -91,70 +89,107 @@ async def test_a_thread_that_had_no_processor_for_a_while_mixes_nothing(
     def for_longer_than_packets_are_waited_for(done: Future[bool]) -> None:
         done.set_result(never.wait(0.3))
 
-    thread._commands.submit(until_sent)
+    crew._first.submit(until_sent)
     await asyncio.to_thread(pod.send, range(count))
-    file = ring.handle.create_file(second)
-    swapped = thread.swap(ring, ring.handle.compile(pcap_filter(NOISE)), file)
-    thread._commands.submit(for_longer_than_packets_are_waited_for)
+    swapped = crew.swap(ring, ring.handle.compile(pcap_filter(NOISE)))
+    crew._first.submit(for_longer_than_packets_are_waited_for)
     sent.set()
     final = await asyncio.wrap_future(swapped)
     await capture.engine.stop("a")
 
     assert final.file.packets == count
-    assert (len(read_numbers(first)), read_numbers(second)) == (count, [])
+    assert [len(read_numbers(each)) for each in series_of(path)] == [count, 0]
 
 
-async def test_an_idle_ring_is_swapped_at_once(pod: Pod, capture: Capture, tmp_path: Path):
-    first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
-    await capture.engine.start(
-        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=first
-    )
+async def test_an_idle_ring_is_swapped_at_once_and_leaves_no_empty_file(
+    pod: Pod, capture: Capture, path: Path
+):
+    await start(capture, pod, path)
 
-    final = await capture.engine.swap("a", packet_filter=pcap_filter(NOISE), path=second)
+    final = await capture.engine.swap("a", packet_filter=pcap_filter(NOISE))
     pod.send([1], port=PORT)
     pod.send([2], port=NOISE_PORT)
     await capture.engine.stop("a")
 
     assert final.file.packets == 0
-    assert (read_numbers(first), read_numbers(second)) == ([], [2])
+    assert files_beside(path) == [path]
+    assert read_numbers(path) == [2]
+    assert not any(isinstance(event, Rotated) for event in capture.events)
 
 
-async def test_a_filter_for_one_direction_takes_over_too(
-    pod: Pod, capture: Capture, tmp_path: Path
-):
-    first, second = tmp_path / "1.pcap", tmp_path / "2.pcap"
-    await capture.engine.start(
-        "a", interface=pod.interface, packet_filter=pcap_filter(NOISE), path=first
-    )
+async def test_a_filter_for_one_direction_takes_over_too(pod: Pod, capture: Capture, path: Path):
+    await start(capture, pod, path, NOISE)
 
-    await capture.engine.swap("a", packet_filter=RECEIVED, path=second)
+    await capture.engine.swap("a", packet_filter=RECEIVED)
     pod.send([1], port=NOISE_PORT)
     pod.send([2])
     await capture.engine.stop("a")
 
-    assert (read_numbers(first), read_numbers(second)) == ([], [2])
+    assert read_all_numbers(path) == [2]
 
 
-@pytest.mark.parametrize(
-    ("expression", "name", "error"),
-    [
-        pytest.param("tcp port", "2.pcap", FilterError, id="not a filter"),
-        pytest.param(NOISE, "1.pcap", FileError, id="a file that exists"),
-        pytest.param(NOISE, "missing/2.pcap", FileError, id="no such directory"),
-    ],
-)
-async def test_a_swap_that_cannot_be_made_leaves_the_ring_as_it_was(
-    pod: Pod, capture: Capture, tmp_path: Path, expression: str, name: str, error: type[Exception]
+async def test_a_swap_to_what_is_no_filter_leaves_the_ring_as_it_was(
+    pod: Pod, capture: Capture, path: Path
 ):
-    first = tmp_path / "1.pcap"
-    await capture.engine.start(
-        "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=first
-    )
+    await start(capture, pod, path)
 
-    with pytest.raises(error):
-        await capture.engine.swap("a", packet_filter=pcap_filter(expression), path=tmp_path / name)
+    with pytest.raises(FilterError):
+        await capture.engine.swap("a", packet_filter=pcap_filter("tcp port"))
     pod.send([1])
     await capture.engine.stop("a")
 
-    assert read_numbers(first) == [1]
-    assert files_beside(first) == [first]
+    assert read_numbers(path) == [1]
+    assert files_beside(path) == [path]
+
+
+async def test_a_swap_without_a_place_for_the_file_leaves_the_ring_as_it_was(
+    pod: Pod, capture: Capture, path: Path
+):
+    await start(capture, pod, path)
+    obstacle = draft_of(path)
+    obstacle.mkdir()
+
+    with pytest.raises(FileError):
+        await capture.engine.swap("a", packet_filter=pcap_filter(NOISE))
+    pod.send([1])
+    await capture.engine.stop("a")
+    obstacle.rmdir()
+
+    assert read_numbers(path) == [1]
+    assert files_beside(path) == [path]
+
+
+async def test_what_passes_the_new_filter_is_counted_where_its_file_cannot_be_named(
+    pod: Pod, capture: Capture, path: Path
+):
+    await start(capture, pod, path)
+    pod.send([1])
+    await capture.until_packets("a", 1)
+    ring = capture.engine._members["a"].opened()
+    # Between the file's being made and its getting its name.
+    moved = path.parent.with_name("moved")
+
+    def take_directory_away(done: Future[None]) -> None:
+        path.parent.rename(moved)
+        done.set_result(None)
+
+    next_filter = ring.handle.compile(pcap_filter(NOISE))
+    held, released = threading.Event(), threading.Event()
+
+    def hold(done: Future[bool]) -> None:
+        held.set()
+        done.set_result(released.wait())
+
+    first = capture.engine._crew._first
+    first.submit(hold)
+    await asyncio.to_thread(held.wait)
+    swapped = capture.engine._crew.swap(ring, next_filter)
+    first.submit(take_directory_away)
+    released.set()
+    await asyncio.wrap_future(swapped)
+    await asyncio.to_thread(pod.send, [2], port=NOISE_PORT)
+    final = await capture.engine.stop("a")
+
+    assert (final.total.packets, final.total.dropped_writer) == (1, 1)
+    assert read_numbers(moved / path.name) == [1]
+    shutil.rmtree(moved)

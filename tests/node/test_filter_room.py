@@ -16,12 +16,15 @@ from apiserver.resource.types import Direction
 from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.counters import Counters
 from nodeagent.capture.events import Spent
+from nodeagent.capture.rotation import NEVER, Rotation
 from nodeagent.capture.sieve import Sieve
 from nodeagent.capture.taps import open_tap
 from nodeagent.discovery.endpoints import PodTap
+from nodeagent.libpcap.binding import ffi
+from nodeagent.libpcap.frame import Packet
 from nodeagent.libpcap.handle import LiveHandle
 from nodeagent.libpcap.socketfilter import Attachment
-from tests.node.conftest import Capture
+from tests.node.conftest import Capture, read_all_numbers, series_of
 from tests.node.loop import capture as capture_of
 from tests.node.loop import endpoint
 from tests.node.podside import give_room, inhabited, open_sender_to_pod, send_to_pod
@@ -33,6 +36,11 @@ from tests.support.tcpdump import read_numbers, read_ports
 OLD_BYTES = 20_480
 NOBODY = " or ".join(f"ip6 host fd00::{number}" for number in range(1, 13))
 TOO_MANY = " or ".join(f"ip6 host fd00::{number}" for number in range(1, 31))
+
+
+def port_of(packet: Packet) -> int:
+    """Return the UDP port that a packet goes to, over IPv4."""
+    return int.from_bytes(bytes(ffi.buffer(packet.content, packet.header.caplen))[36:38], "big")
 
 
 def large(port: int) -> PacketFilter:
@@ -53,18 +61,26 @@ class Inside:
         self._pod = pod
         self._tap = tap
 
-    async def start(self, packet_filter: PacketFilter, path: Path, **allowance: int) -> None:
+    async def start(
+        self,
+        packet_filter: PacketFilter,
+        path: Path,
+        *,
+        rotation: Rotation = NEVER,
+        **allowance: int,
+    ) -> None:
         await self.engine.start(
             "a",
             interface="eth0",
             tap=self._tap,
             packet_filter=packet_filter,
             path=path,
+            rotation=rotation,
             allowance=Allowance(**allowance),
         )
 
-    async def swap(self, packet_filter: PacketFilter, path: Path) -> Counters:
-        return await self.engine.swap("a", packet_filter=packet_filter, path=path)
+    async def swap(self, packet_filter: PacketFilter) -> Counters:
+        return await self.engine.swap("a", packet_filter=packet_filter)
 
     async def send(self, count: int) -> None:
         await asyncio.to_thread(send_to_pod, self._pod.interface, range(count))
@@ -84,28 +100,26 @@ def inside(capture: Capture, pod: Pod, tap: PodTap) -> Inside:
 
 @pytest.mark.parametrize("wanted", [large, too_large], ids=["large", "too large"])
 async def test_filters_take_each_other_s_place_without_losing_a_packet(
-    inside: Inside, tmp_path: Path, wanted: Callable[[int], PacketFilter]
+    inside: Inside, path: Path, wanted: Callable[[int], PacketFilter]
 ):
-    paths = [tmp_path / f"{each:02}.pcap" for each in range(12)]
     count = 20_000
-    await inside.start(wanted(PORT), paths[0])
+    await inside.start(wanted(PORT), path)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(inside.send(count))
-        for path in paths[1:]:
-            another = PacketFilter((*wanted(PORT).alternatives, Alternative(int(path.stem))))
-            await inside.swap(another, path)
+        for port in range(1, 12):
+            another = PacketFilter((*wanted(PORT).alternatives, Alternative(port)))
+            await inside.swap(another)
     final = await inside.engine.stop("a")
 
-    assert [number for path in paths for number in read_numbers(path)] == list(range(count))
+    assert read_all_numbers(path) == list(range(count))
     assert (final.total.packets, final.total.dropped_ring) == (count, 0)
 
 
 async def test_each_file_holds_packets_of_its_own_filter_only(
-    inside: Inside, pod: Pod, tmp_path: Path
+    inside: Inside, pod: Pod, path: Path
 ):
     filters = [(large, PORT), (large, NOISE_PORT), (too_large, PORT), (large, NOISE_PORT)] * 4
-    paths = [tmp_path / f"{each:02}.pcap" for each in range(len(filters))]
     ending = asyncio.Event()
 
     def send_all() -> None:
@@ -118,17 +132,17 @@ async def test_each_file_holds_packets_of_its_own_filter_only(
         return inside.engine.counters("a").file.packets > 0
 
     (size, port), *others = filters
-    await inside.start(size(port), paths[0])
+    await inside.start(size(port), path)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(send_all))
-        for (size, port), path in zip(others, paths[1:], strict=True):
+        for size, port in others:
             await inside.until(has_packets)
-            await inside.swap(size(port), path)
+            await inside.swap(size(port))
         await inside.until(has_packets)
         ending.set()
     await inside.engine.stop("a")
 
-    assert [read_ports(path) for path in paths] == [{port} for _, port in filters]
+    assert [read_ports(each) for each in series_of(path)] == [{port} for _, port in filters]
 
 
 @pytest.mark.parametrize(
@@ -163,19 +177,45 @@ async def test_what_is_not_wanted_is_not_counted(inside: Inside, path: Path):
     assert (final.total.packets, final.total.bytes, final.total.dropped_ring) == (0, 0, 0)
 
 
-async def test_a_direction_is_known_to_the_agent_too(inside: Inside, tmp_path: Path):
+async def test_judged_packets_fill_files_to_their_size_and_no_further(inside: Inside, path: Path):
+    size = 4096
+    await inside.start(too_large(PORT), path, rotation=Rotation(size=size))
+
+    await inside.send(2000)
+    final = await inside.engine.stop("a")
+
+    files = series_of(path)
+    assert read_all_numbers(path) == list(range(2000))
+    assert final.total.packets == 2000
+    assert len(files) > 10
+    assert max(each.stat().st_size for each in files) <= size
+
+
+@pytest.mark.parametrize(("port", "lost"), [(PORT, 100), (NOISE_PORT, 0)])
+async def test_of_what_cannot_be_written_only_what_is_wanted_is_lost(
+    inside: Inside, path: Path, port: int, lost: int
+):
+    await inside.start(too_large(port), path)
+    inside.engine.grant(0)
+
+    await inside.send(100)
+    final = await inside.engine.stop("a")
+
+    assert (final.total.packets, final.total.dropped_writer) == (0, lost)
+
+
+async def test_a_direction_is_known_to_the_agent_too(inside: Inside, path: Path):
     received = Alternative(direction=Direction.IN, expression=f"udp or {TOO_MANY}")
     sent = Alternative(direction=Direction.OUT, expression=f"udp or {TOO_MANY}")
-    paths = [tmp_path / "in", tmp_path / "out"]
-    await inside.start(PacketFilter((received,)), paths[0])
+    await inside.start(PacketFilter((received,)), path)
 
     await inside.send(10)
     await inside.until(lambda: inside.engine.counters("a").total.packets == 10)
-    await inside.swap(PacketFilter((sent,)), paths[1])
+    await inside.swap(PacketFilter((sent,)))
     await inside.send(10)
     await inside.engine.stop("a")
 
-    assert [len(read_numbers(path)) for path in paths] == [10, 0]
+    assert [len(read_numbers(each)) for each in series_of(path)] == [10, 0]
 
 
 def least_room(pod: Pod, tap: PodTap, wanted: PacketFilter) -> int:
@@ -232,9 +272,8 @@ def test_nothing_comes_where_there_is_no_room_for_a_filter_that_refuses_all(
 
 @pytest.mark.parametrize("following", [large, too_large], ids=["for the kernel", "as large"])
 def test_what_the_agent_let_in_is_the_old_filter_s_the_new_one_s_or_nobody_s(
-    pod: Pod, handle: LiveHandle, tmp_path: Path, following: Callable[[int], PacketFilter]
+    pod: Pod, handle: LiveHandle, following: Callable[[int], PacketFilter]
 ):
-    old, new = (handle.create_file(tmp_path / name) for name in ("old", "new"))
     sieve = Sieve(handle, handle.compile(too_large(PORT)))
     ready = select.poll()
     ready.register(handle.fd, select.POLLIN)
@@ -244,13 +283,14 @@ def test_what_the_agent_let_in_is_the_old_filter_s_the_new_one_s_or_nobody_s(
             sender.send(1, port=port)
     unsure = sieve.exchange(handle.compile(following(NOISE_PORT)))
     assert ready.poll(10_000)
-    taken = [sieve.sort_one(unsure, old=old, new=new) for _ in range(3)]
-    for file in (old, new):
-        file.commit()
-        file.close()
+    found = [sieve.sort_one(unsure) for _ in range(4)]
 
-    assert [(each.kept, each.ahead) for each in taken] == [(1, 0), (0, 1), (0, 0)]
-    assert (read_ports(old.path), read_ports(new.path)) == ({PORT}, {NOISE_PORT})
+    assert [each and (each.packet and port_of(each.packet), each.is_ahead) for each in found] == [
+        (PORT, False),
+        (NOISE_PORT, True),
+        (None, False),
+        None,
+    ]
 
 
 async def test_a_status_says_that_the_agent_judges(agent, pod, tap):

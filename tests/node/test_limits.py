@@ -12,7 +12,7 @@ from nodeagent.capture.ring import Ring, open_ring
 from nodeagent.discovery.endpoints import BY_NAME
 from nodeagent.libpcap.errors import CaptureError
 from nodeagent.libpcap.handle import RING_BYTES
-from tests.node.conftest import Capture
+from tests.node.conftest import Capture, files_beside, read_all_numbers
 from tests.node.loop import capture as a_capture
 from tests.support.filters import pcap_filter
 from tests.support.netns import NOISE_PORT, PORT, Pod
@@ -122,30 +122,26 @@ async def test_a_byte_limit_is_met_by_the_packet_that_reaches_it(
 
 
 async def test_filters_may_change_while_a_limit_is_being_reached(
-    pod: Pod, capture: Capture, tmp_path: Path
+    pod: Pod, capture: Capture, path: Path
 ):
     limit = 20_000
-    paths = [tmp_path / f"{each:03}.pcap" for each in range(1000)]
-    await start(capture, pod, paths[0], packets=limit)
+    await start(capture, pod, path, packets=limit)
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(asyncio.to_thread(pod.send, range(2 * limit)))
-        used = 1
+        swaps = 0
         while not any(isinstance(each, Spent) for each in capture.events):
             try:
-                await capture.engine.swap(
-                    "a", packet_filter=[MATCHING, OTHERWISE][used % 2], path=paths[used]
-                )
+                await capture.engine.swap("a", packet_filter=[OTHERWISE, MATCHING][swaps % 2])
             except CaptureError:
                 break  # it had reached its limit before
-            used += 1
+            swaps += 1
     final = await capture.engine.stop("a")
 
-    assert used > 2
+    assert swaps > 1
     assert (final.total.packets, final.total.dropped_ring) == (limit, 0)
-    written = [number for path in paths[:used] for number in read_numbers(path)]
-    assert written == list(range(limit))
-    assert not paths[used].exists()
+    assert read_all_numbers(path) == list(range(limit))
+    assert all(each.suffix == ".pcap" for each in files_beside(path))
 
 
 async def test_a_limit_that_is_raised_in_time_does_not_interrupt(
@@ -182,7 +178,7 @@ async def test_a_ring_that_ended_by_its_limit_is_stopped_like_any_other(
 
     await capture.engine.allow("a", Allowance(packets=1000))
     with pytest.raises(CaptureError):
-        await capture.engine.swap("a", packet_filter=OTHERWISE, path=path.with_name("b.pcap"))
+        await capture.engine.swap("a", packet_filter=OTHERWISE)
     final = await capture.engine.stop("a")
 
     assert final.total.packets == 10

@@ -120,11 +120,11 @@ def test_leaving_a_bridge_is_not_the_end_of_a_link(run, pair):
                 f"link add {bridge} type bridge\n"
                 f"link set {pair[0]} master {bridge}\n"
                 f"link set {pair[0]} nomaster\n"
-                f"link del {bridge}\n"
+                f"link add {bridge}z type bridge\n"
             )
 
-            await until(links, lambda current: bridge in current)
-            seen = await until(links, lambda current: not {bridge, pair[0]} <= current.keys())
+            seen = await until(links, lambda current: f"{bridge}z" in current)
+            stand_still(f"link del {bridge}\nlink del {bridge}z\n")
 
             assert pair[0] in seen
 

@@ -437,6 +437,7 @@ async def test_labels_are_followed_and_stay_while_the_api_is_away(
         await api.patch("/api/v1/namespaces/shop", {"metadata": {"labels": {"team": "blue"}}})
         await until(pods, label("pcns.team", "blue"))
 
+        assert pods.is_in_sight
         await api.go_out()
         await api.patch("/api/v1/namespaces/shop/pods/web", {"metadata": {"labels": {"app": "x"}}})
         assert pods.current[0].labels["app"] == "web"
@@ -554,15 +555,15 @@ def test_the_loops_of_the_agent_tell_of_a_process_that_ends(loop, processes):
     async def scenario():
         ended = asyncio.Event()
         watched = WatchedSandbox(held, ended=ended.set)
-        alive = [watched.is_alive]
+        said = [watched.has_ended]
 
         await asyncio.to_thread(sandbox.end)
         async with asyncio.timeout(10):
             await ended.wait()
 
-        alive.append(watched.is_alive)
+        said.append(watched.has_ended)
         watched.close()
-        assert alive == [True, False]
+        assert said == [False, True]
 
     loop(scenario())
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from apiserver.resource.filters import CAPTURE_ALL, PacketFilter
+from nodeagent.capture.fileseries import ANY_BYTES
 from nodeagent.libpcap.binding import ffi
 from nodeagent.libpcap.frame import OUTGOING, Packet
 from nodeagent.libpcap.handle import LiveHandle
@@ -35,8 +36,8 @@ def directions(handle: LiveHandle, count: int) -> list[bool | None]:
     found: list[bool | None] = []
     while len(found) < count:
         assert ready.poll(PATIENCE_MS)
-        while handle.dispatch_each(lambda packet: found.append(direction(packet)), 10):
-            pass
+        batch = handle.look(10, ANY_BYTES)
+        handle.dispatch_each(lambda packet: found.append(direction(packet)), batch)
     return found
 
 

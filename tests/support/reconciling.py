@@ -71,6 +71,16 @@ class Agent:
         await self.reported.until(reached)
         return self.reported.endpoint()
 
+    async def until_running(self) -> None:
+        """Wait until the newest spec has been acted upon and something runs."""
+
+        def is_running(reported: Reported) -> bool:
+            told = reported.newest.get("u1")
+            is_new = told is not None and told.observed_generation == self.generation
+            return is_new and bool(self.engine.rings)
+
+        await self.reported.until(is_running)
+
     @property
     def states(self) -> list[str]:
         return [each.state for each in self.reported.newest["u1"].endpoints]

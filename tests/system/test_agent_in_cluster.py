@@ -94,10 +94,18 @@ async def test_an_api_that_is_away_at_start_ends_nothing(running, session):
             await agent.until_logged("serving")
             await agent.until_logged("no certificate")
             alive = await probe(session, agent, "/livez")
+            _, checks = await probe(session, agent, "/livez?verbose")
+            _, numbers = await probe(session, agent, "/metrics")
             status, text = await probe(session, agent, "/readyz")
 
             assert await agent.stop() == 0
     assert alive == (200, "ok")
+    assert checks.splitlines()[:3] == ["[+]ping ok", "[+]capture-thread ok", "[+]reconcile ok"]
+    assert 'packetcapture_agent_watch_in_sight{watch="captures"} 0.0' in numbers
+    for name in ("disk_used", "disk_budget", "disk_free"):
+        assert f"packetcapture_agent_{name}_bytes" in numbers
+    assert "packetcapture_agent_expired_files_total 0.0" in numbers
+    assert "[+]disk ok" in text
     assert status == 500
     assert "[-]captures failed: the API server has not been heard yet" in text
     assert "[-]pods failed: the pods of this node are not known yet" in text

@@ -117,6 +117,33 @@ def test_the_agent_takes_its_flags(request, tree):
     assert str(config.capture_dir) in [each["mountPath"] for each in container["volumeMounts"]]
 
 
+def test_the_agents_probes_ask_the_port_for_them(installed):
+    container = _container(installed.pod("DaemonSet", AGENT))
+    config = parse_agent(container["args"][1:], {"NODE_NAME": "n", "POD_NAMESPACE": "p"})
+    probes = {kind: container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")}
+
+    assert {kind: each["httpGet"]["path"] for kind, each in probes.items()} == {
+        "startup": "/livez",
+        "liveness": "/livez",
+        "readiness": "/readyz",
+    }
+    for each in probes.values():
+        asked = each["httpGet"]["host"], each["httpGet"]["port"]
+        assert asked == (config.healthz_bind_address, config.healthz_port)
+
+
+def test_no_agent_is_killed_before_it_has_had_time(installed):
+    container = _container(installed.pod("DaemonSet", AGENT))
+    seconds = {
+        kind: container[f"{kind}Probe"]["periodSeconds"]
+        * container[f"{kind}Probe"]["failureThreshold"]
+        for kind in ("startup", "liveness")
+    }
+
+    assert seconds["startup"] >= 300
+    assert seconds["liveness"] >= 60
+
+
 def test_the_server_has_time_to_end(installed):
     pod = installed.pod("Deployment", SERVER)
     _, *flags = _container(pod)["args"]

@@ -3,8 +3,11 @@ from pathlib import Path
 import pytest
 
 from apiserver.serving.tls import TLSFiles
-from nodeagent.config import ConfigError, InCluster, Standalone, parse_config
+from nodeagent.bounds import Bounds
+from nodeagent.capture.segments import SegmentRules
+from nodeagent.config import ConfigError, InCluster, Output, Standalone, parse_config
 from nodeagent.discovery.pods import TapSide
+from nodeagent.files.pressure import DiskBudget
 
 ALONE = [
     "--node-name=n1",
@@ -151,3 +154,96 @@ def test_a_capture_has_so_many_endpoints_here_and_any_number_with_0():
     assert problems_of(["--max-endpoints-per-capture=-1"]) == [
         "--max-endpoints-per-capture must be a number from 0 on"
     ]
+
+
+def test_a_dry_run_talks_to_nobody_and_so_needs_no_credentials():
+    config = parse_config(["--dry-run", "--node-name=n1", "--workloads=w"], {})
+
+    assert config.dry_run
+    assert config.output is Output.TABLE
+
+
+def test_only_a_dry_run_has_an_output():
+    assert problems_of(["-o", "json"]) == ["--output is that of --dry-run"]
+    assert parse_config(["--dry-run", "-o", "json"], POD).output is Output.JSON
+
+
+def test_what_captures_may_take_has_defaults():
+    bounds = parse_config([], POD).bounds
+
+    assert bounds == Bounds(
+        disk=DiskBudget(None, 1 << 30, 15, 50),
+        segments=SegmentRules(10_000_000, 3600, 2, max_size=1 << 30, max_files=100),
+        ring_bytes=32 << 20,
+        ring_memory_bytes=1 << 30,
+    )
+
+
+def test_what_captures_may_take_is_said_by_flags_and_by_felix():
+    flags = [
+        *("--max-bytes=2Gi", "--min-free-bytes=500M", "--min-free-percent=0"),
+        *("--max-bytes-per-namespace-percent=100", "--max-file-size=5Mi", "--max-files=9"),
+        *("--ring-buffer-size=4Mi", "--ring-memory=64Mi"),
+    ]
+    felix = {
+        "FELIX_CaptureMaxSizeBytes": "0x1000",
+        "felix_capturerotationseconds": "60",
+        "FELIX_CAPTUREMAXFILES": "5",
+        # The name that some documentation has: no parameter.
+        "FELIX_CAPTUREMAXROTATIONSECONDS": "7",
+    }
+
+    config = parse_config(flags, POD | felix)
+
+    assert config.bounds == Bounds(
+        disk=DiskBudget(2 << 30, 500_000_000, 0, 100),
+        segments=SegmentRules(4096, 60, 5, max_size=5 << 20, max_files=9),
+        ring_bytes=4 << 20,
+        ring_memory_bytes=64 << 20,
+    )
+    assert config.warnings == ()
+
+
+def test_what_felix_cannot_be_told_is_said_and_does_not_stop_the_agent():
+    config = parse_config([], POD | {"FELIX_CaptureMaxFiles": "all"})
+
+    assert config.bounds.segments.files == 2
+    assert config.warnings == ("FELIX_CAPTUREMAXFILES='all' is no integer from 1 on: it is 2",)
+
+
+def test_captures_may_take_as_much_as_there_is():
+    assert parse_config(["--max-bytes=0"], POD).bounds.disk.max_bytes == 0
+
+
+@pytest.mark.parametrize(
+    ("flag", "problem"),
+    [
+        ("--max-bytes=63Mi", "--max-bytes must be 0, or at least 64Mi"),
+        ("--min-free-percent=100", "--min-free-percent must be a number from 0 to 99"),
+        (
+            "--max-bytes-per-namespace-percent=0",
+            "--max-bytes-per-namespace-percent must be a number from 1 to 100",
+        ),
+        ("--max-file-size=1M", "--max-file-size must be at least 1Mi"),
+        ("--max-files=0", "--max-files must be a number from 1 on"),
+        ("--ring-buffer-size=1Mi", "--ring-buffer-size must be at least 2Mi"),
+        ("--ring-memory=4Mi", "--ring-memory must be at least --ring-buffer-size"),
+    ],
+)
+def test_bounds_that_cannot_work_are_named(flag, problem):
+    assert problems_of([flag]) == [problem]
+
+
+def test_a_size_that_is_none_ends_at_once(capsys):
+    with pytest.raises(SystemExit):
+        parse_config(["--max-bytes=much"], POD)
+
+    assert "argument --max-bytes: 'much' is no size" in capsys.readouterr().err
+
+
+def test_help_is_to_be_had(capsys):
+    with pytest.raises(SystemExit) as raised:
+        parse_config(["--help"], POD)
+
+    assert raised.value.code == 0
+    assert "10 % of the file system, at most 10Gi" in " ".join(capsys.readouterr().out.split())

@@ -140,7 +140,7 @@ async def test_more_endpoints_than_may_be_wait_for_a_place(tmp_path):
 async def test_pods_that_come_and_go_leave_sums_behind(agent, monkeypatch):
     monkeypatch.setattr("nodeagent.capture.capturerecord.MAX_ENDED", 5)
     monkeypatch.setattr("nodeagent.capture.storage.MAX_FILE_NAMES", 4)
-    agent.apply()
+    agent.apply(limits={"files": 30})
     for number in range(20):
         agent.set_links("cali0")
         agent.reconciler.set_endpoints((endpoint("cali0", uid=f"uid-{number:02}"),))

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import orjson
 import pytest
 
@@ -9,9 +11,10 @@ from nodeagent.capture.capturerecord import MAX_ENDED, CaptureRecord
 from nodeagent.capture.counters import Tally
 from nodeagent.capture.plan import RingKey
 from nodeagent.capture.records import EndpointRecord, Run
-from nodeagent.files.directory import DirectoryState
+from nodeagent.files.memory import DirectoryState, FileMemory
 
 UID = CaptureUID("u1")
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 KEY = RingKey(UID, "uid-web", "cali1")
 LARGEST_ENTRY_BYTES = 400
 
@@ -134,9 +137,36 @@ def test_a_later_run_of_the_agent_goes_on_folding(capture):
     state = DirectoryState(UID, 1, "store", capture.memories(0.0))
 
     later = a_capture()
-    later.remember(DirectoryState.from_json(orjson.loads(orjson.dumps(state.to_json()))).endpoints)
+    read = DirectoryState.from_json(orjson.loads(orjson.dumps(state.to_json())))
+    later.remember(read.endpoints, now=NOON)
     come_and_go(later, 20_000)
 
     assert later.folded.count == 4
     assert next(iter(later.endpoints)).pod_uid == "uid-00004"
     assert sum(each.packets for each in later.report().endpoints) == 2 * (MAX_ENDED + 4)
+
+
+def test_files_that_could_be_taken_for_another_pod_s_are_known_after_their_own_is_folded(capture):
+    file = FileMemory("db_cali1-20260102T120000.000000Z.pcap", 2, 200)
+    for number in range(2):
+        endpoint = capture.endpoint(RingKey(UID, f"uid-db-{number}", "cali1"), "db")
+        endpoint.finish(StopReason.DELETED)
+    capture.endpoints[RingKey(UID, "uid-db-0", "cali1")].history.files[file.name] = file
+    for number in range(MAX_ENDED - 1):
+        come_and_go(capture, number)
+
+    assert capture.folded.files == (file,)
+    assert capture.known_files()[file.name] == file
+
+
+def test_a_file_that_expires_is_that_of_who_has_it(capture):
+    file = FileMemory("web_cali1-20260102T120000.000000Z.pcap", 2, 200)
+    unknown = FileMemory("web_cali1-20260102T130000.000000Z.pcap", 7, 700)
+    earlier = capture.endpoint(RingKey(UID, "uid-earlier", "cali1"), "web")
+    capture.endpoint(KEY, "web")
+    earlier.history.files[file.name] = file
+
+    capture.note_expired([file, unknown])
+
+    told = {each.pod_uid: each.expired_packets for each in capture.report().endpoints}
+    assert told == {"uid-earlier": 2, "uid-web": 0}

@@ -15,6 +15,7 @@ from nodeagent.discovery.endpoints import (
     PodTap,
     ProcessId,
 )
+from nodeagent.files.pressure import Pressure
 
 NOW = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)
 TCP = 6
@@ -328,3 +329,38 @@ def test_every_capture_has_places_of_its_own():
     made = plan([capture("u1"), capture("u2")], [endpoint()], max_endpoints=1)
 
     assert [each.activity for each in made.rings.values()] == [Activity.RUNNING, Activity.RUNNING]
+
+
+@pytest.mark.parametrize(
+    ("pressure", "activity", "reason"),
+    [
+        pytest.param(Pressure("no room"), Activity.BLOCKED, "DiskPressure", id="everywhere"),
+        pytest.param(
+            Pressure(namespaces=(("shop", "no room"),)),
+            Activity.BLOCKED,
+            "DiskPressure",
+            id="in its namespace",
+        ),
+        pytest.param(
+            Pressure(namespaces=(("bank", "no room"),)), Activity.RUNNING, None, id="in another"
+        ),
+    ],
+)
+def test_nothing_runs_where_there_is_no_room(pressure, activity, reason):
+    (planned,) = plan([capture()], [endpoint()], pressure=pressure).rings.values()
+
+    assert (planned.activity, planned.reason) == (activity, reason)
+    assert planned.message == ("no room" if reason else "")
+
+
+@pytest.mark.parametrize(
+    ("spec", "activity"),
+    [
+        pytest.param({"endTime": time(hours=-1)}, Activity.ENDED, id="ended"),
+        pytest.param({"startTime": time(hours=1)}, Activity.SCHEDULED, id="scheduled"),
+    ],
+)
+def test_what_would_not_run_anyway_is_as_it_was_where_there_is_no_room(spec, activity):
+    made = plan([capture(**spec)], [endpoint()], pressure=Pressure("no room"))
+
+    assert [each.activity for each in made.rings.values()] == [activity]

@@ -1,3 +1,5 @@
+from datetime import UTC, datetime
+
 import pytest
 
 from apiserver.agentapi.reports import EndpointReport, StopReason
@@ -13,8 +15,9 @@ from nodeagent.capture.records import (
     Run,
     recall,
 )
-from nodeagent.files.directory import EndpointMemory
+from nodeagent.files.memory import EndpointMemory
 
+NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 KEY = RingKey(CaptureUID("u1"), "uid-web", "cali1")
 TCP = PacketFilter((Alternative(protocol=6),))
 
@@ -134,7 +137,7 @@ def test_counters_of_an_earlier_run_of_the_agent_go_on():
         "web", "uid-web", "cali1", "Capturing", 5, 500, 2, 1, stop_reason="EndTime"
     )
 
-    endpoint = recall(KEY, EndpointMemory(earlier, 60.0))
+    endpoint = recall(KEY, EndpointMemory(earlier, 60.0), now=NOON)
     endpoint.begin(Run(since=10.0))
     endpoint.count(Tally(packets=1, bytes=100))
 
@@ -147,7 +150,7 @@ def test_counters_of_an_earlier_run_of_the_agent_go_on():
 def test_what_is_remembered_does_not_run():
     earlier = EndpointReport("web", "uid-web", "cali1", "Capturing", packets=5)
 
-    endpoint = recall(KEY, EndpointMemory(earlier))
+    endpoint = recall(KEY, EndpointMemory(earlier), now=NOON)
 
     assert (endpoint.report().state, endpoint.report().packets) == ("Finished", 5)
 

@@ -47,12 +47,14 @@ class Following:
     def __init__(self) -> None:
         self.captures = CaptureSet()
         self.reconnections = 0
+        self.sights: list[bool] = []
         self._changed = asyncio.Event()
 
     def reconnected(self) -> None:
         self.reconnections += 1
 
     def changed(self) -> None:
+        self.sights.append(self.captures.is_in_sight)
         self._changed.set()
 
     async def until(self, condition) -> None:
@@ -180,3 +182,5 @@ async def test_captures_stay_while_the_server_is_away_and_its_return_is_told_onc
         await told.until(lambda _: told.reconnections == 1)
 
         assert names(told.captures) == {"a"}
+        assert [told.sights[0], told.sights[-1]] == [True, True]
+        assert False in told.sights

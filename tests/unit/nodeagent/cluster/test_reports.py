@@ -124,6 +124,25 @@ async def test_counters_wait_for_their_time_and_the_newest_wins(server):
     assert server.times == [0, 10]
 
 
+async def test_packets_that_expire_and_the_time_of_the_last_one_are_counters(server):
+    report = a_report()
+    (endpoint,) = report.endpoints
+    later = replace(
+        endpoint,
+        expired_packets=1,
+        expired_bytes=60,
+        last_packet_time="2026-01-02T15:04:05.000000Z",
+    )
+    async with sending(server) as sender:
+        sender.put(report)
+        await server.until_reports(1)
+        await asyncio.sleep(1)
+        sender.put(replace(report, endpoints=(later,), file_names_omitted=3))
+        await server.until_reports(2)
+
+    assert server.times == [0, 10]
+
+
 async def test_counters_after_a_long_silence_are_sent_at_once(server):
     async with sending(server) as sender:
         sender.put(a_report(packets=1))

@@ -35,20 +35,22 @@ class Kernel:
 
 @dataclass(eq=False)
 class Witness:
-    """A process of a pod."""
+    """A process of a pod; `home` is the namespace in which it was found."""
 
+    kernel: Kernel
     process: ProcessId
     network: int
-    is_alive: bool = True
+    home: int
+    has_ended: bool = False
     is_closed: bool = False
+
+    @property
+    def is_at_home(self):
+        return not self.has_ended and self.kernel.namespaces.get(self.process.pid) == self.home
 
     def close(self):
         assert not self.is_closed
         self.is_closed = True
-
-
-def a_witness(pid, *, network=0):
-    return Witness(ProcessId(pid, 1), network or pid * 1000)
 
 
 def a_link(index, namespace, kind="veth"):
@@ -67,6 +69,15 @@ def proofs(kernel):
     return Proofs(kernel)
 
 
+@pytest.fixture
+def a_witness(kernel):
+    def make(pid, *, network=0):
+        home = kernel.namespaces.get(pid, NO_NAMESPACE)
+        return Witness(kernel, ProcessId(pid, 1), network or pid * 1000, home)
+
+    return make
+
+
 def settle(proofs, links):
     """One round with these links and no process to look for."""
     proofs.review(("a", "b"), links)
@@ -78,7 +89,7 @@ def proven(proofs, uid):
     return set(proof.links) if proof else set()
 
 
-def test_each_pod_has_the_links_whose_other_end_is_in_its_namespace(proofs, kernel):
+def test_each_pod_has_the_links_whose_other_end_is_in_its_namespace(proofs, kernel, a_witness):
     assert proofs.offer({"a": a_witness(1), "b": a_witness(2)}) == {}
 
     settle(proofs, kernel.links)
@@ -90,7 +101,7 @@ def test_each_pod_has_the_links_whose_other_end_is_in_its_namespace(proofs, kern
     ("kind", "leads"),
     [("veth", True), ("netkit", True), ("macvlan", False), ("ip6tnl", False), ("", False)],
 )
-def test_only_pairs_lead_into_pods(proofs, kernel, kind, leads):
+def test_only_pairs_lead_into_pods(proofs, kernel, kind, leads, a_witness):
     kernel.links = {5: a_link(5, 7, kind)}
     proofs.offer({"a": a_witness(1)})
 
@@ -99,7 +110,7 @@ def test_only_pairs_lead_into_pods(proofs, kernel, kind, leads):
     assert bool(proven(proofs, "a")) is leads
 
 
-def test_links_without_a_number_are_nobodys(proofs, kernel):
+def test_links_without_a_number_are_nobodys(proofs, kernel, a_witness):
     kernel.namespaces[1] = NO_NAMESPACE
     kernel.links = {5: a_link(5, NO_NAMESPACE)}
     proofs.offer({"a": a_witness(1)})
@@ -109,7 +120,9 @@ def test_links_without_a_number_are_nobodys(proofs, kernel):
     assert proven(proofs, "a") == set()
 
 
-def test_a_number_used_again_while_the_old_link_is_still_known_leads_nowhere(proofs, kernel):
+def test_a_number_used_again_while_the_old_link_is_still_known_leads_nowhere(
+    proofs, kernel, a_witness
+):
     """What was told of link 6 is old: its pod is gone, and its number is now that of a."""
     stale = {6: a_link(6, 7)}
     kernel.links = {6: a_link(6, NO_NAMESPACE)}
@@ -121,13 +134,15 @@ def test_a_number_used_again_while_the_old_link_is_still_known_leads_nowhere(pro
 
 
 @pytest.mark.parametrize("question", [1, 2, 3])
-def test_a_process_that_ends_between_any_two_questions_proves_nothing(proofs, kernel, question):
+def test_a_process_that_ends_between_any_two_questions_proves_nothing(
+    proofs, kernel, question, a_witness
+):
     """Its namespace goes with it, and the number may be another pod's at once."""
     witness = a_witness(1)
 
     def end(number):
         if number == question:
-            witness.is_alive = False
+            witness.has_ended = True
             kernel.namespaces.pop(1)
 
     kernel.before = end
@@ -139,13 +154,15 @@ def test_a_process_that_ends_between_any_two_questions_proves_nothing(proofs, ke
 
 
 @pytest.mark.parametrize("question", [2, 3])
-def test_a_pid_used_again_between_two_questions_proves_nothing(proofs, kernel, question):
+def test_a_pid_used_again_between_two_questions_proves_nothing(
+    proofs, kernel, question, a_witness
+):
     """The new process is where the link leads: only the old one's end tells."""
     witness = a_witness(1)
 
     def reuse(number):
         if number == question:
-            witness.is_alive = False
+            witness.has_ended = True
 
     kernel.before = reuse
     proofs.offer({"a": witness})
@@ -157,7 +174,7 @@ def test_a_pid_used_again_between_two_questions_proves_nothing(proofs, kernel, q
 
 @pytest.mark.parametrize("question", [2, 3])
 def test_a_process_that_goes_elsewhere_between_two_questions_proves_nothing(
-    proofs, kernel, question
+    proofs, kernel, question, a_witness
 ):
     def move(number):
         if number == question:
@@ -171,7 +188,7 @@ def test_a_process_that_goes_elsewhere_between_two_questions_proves_nothing(
     assert proven(proofs, "a") == set()
 
 
-def test_a_process_that_goes_elsewhere_later_takes_no_links_there(proofs, kernel):
+def test_a_process_that_goes_elsewhere_later_takes_no_links_there(proofs, kernel, a_witness):
     proofs.offer({"a": a_witness(1)})
     settle(proofs, {5: kernel.links[5]})
 
@@ -181,7 +198,7 @@ def test_a_process_that_goes_elsewhere_later_takes_no_links_there(proofs, kernel
     assert proven(proofs, "a") == {5}
 
 
-def test_a_link_that_leads_elsewhere_by_now_is_dropped(proofs, kernel):
+def test_a_link_that_leads_elsewhere_by_now_is_dropped(proofs, kernel, a_witness):
     proofs.offer({"a": a_witness(1), "b": a_witness(2)})
     settle(proofs, kernel.links)
 
@@ -191,12 +208,12 @@ def test_a_link_that_leads_elsewhere_by_now_is_dropped(proofs, kernel):
     assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), {5, 6})
 
 
-def test_a_link_outlives_the_process_but_no_link_is_added_without_one(proofs, kernel):
+def test_a_link_outlives_the_process_but_no_link_is_added_without_one(proofs, kernel, a_witness):
     witness = a_witness(1)
     proofs.offer({"a": witness})
     settle(proofs, {5: kernel.links[5]})
 
-    witness.is_alive = False
+    witness.has_ended = True
     kernel.links[9] = a_link(9, 7)
     settle(proofs, kernel.links)
 
@@ -204,37 +221,40 @@ def test_a_link_outlives_the_process_but_no_link_is_added_without_one(proofs, ke
     assert witness.is_closed
 
 
-def test_nothing_is_left_when_process_and_links_are_gone(proofs, kernel):
+def test_nothing_is_left_when_process_and_links_are_gone(proofs, kernel, a_witness):
     witness = a_witness(1)
     proofs.offer({"a": witness})
     settle(proofs, kernel.links)
 
-    witness.is_alive = False
+    witness.has_ended = True
     settle(proofs, {})
 
     assert proofs.find("a") is None
 
 
-def test_another_process_of_the_same_network_carries_on(proofs, kernel):
+def test_another_process_of_the_same_network_carries_on(proofs, kernel, a_witness):
+    kernel.namespaces[3] = 7
     first, second = a_witness(1), a_witness(3, network=1000)
     proofs.offer({"a": first})
     settle(proofs, {5: kernel.links[5]})
-    first.is_alive = False
+    first.has_ended = True
     settle(proofs, {5: kernel.links[5]})
 
-    kernel.namespaces[3] = 7
     kernel.links[9] = a_link(9, 7)
+    settle(proofs, {5: kernel.links[5], 9: kernel.links[9]})
     assert proofs.offer({"a": second}) == {}
     settle(proofs, {5: kernel.links[5], 9: kernel.links[9]})
 
     assert proven(proofs, "a") == {5, 9}
 
 
-def test_a_process_elsewhere_does_not_carry_on_while_the_pods_link_is_there(proofs, kernel):
+def test_a_process_elsewhere_does_not_carry_on_while_the_pods_link_is_there(
+    proofs, kernel, a_witness
+):
     first, astray = a_witness(1), a_witness(3)
     proofs.offer({"a": first})
     settle(proofs, {5: kernel.links[5]})
-    first.is_alive = False
+    first.has_ended = True
     settle(proofs, {5: kernel.links[5]})
 
     refused = proofs.offer({"a": astray})
@@ -244,7 +264,7 @@ def test_a_process_elsewhere_does_not_carry_on_while_the_pods_link_is_there(proo
     assert proven(proofs, "a") == {5}
 
 
-def test_a_namespace_that_a_pod_has_is_not_given_to_another(proofs, kernel):
+def test_a_namespace_that_a_pod_has_is_not_given_to_another(proofs, kernel, a_witness):
     proofs.offer({"a": a_witness(1)})
     settle(proofs, kernel.links)
     intruder = a_witness(3, network=1000)
@@ -256,14 +276,14 @@ def test_a_namespace_that_a_pod_has_is_not_given_to_another(proofs, kernel):
     assert proven(proofs, "a") == {5}
 
 
-def test_of_two_that_claim_one_namespace_at_once_neither_gets_it(proofs):
+def test_of_two_that_claim_one_namespace_at_once_neither_gets_it(proofs, a_witness):
     claims = {"a": a_witness(1), "b": a_witness(2, network=1000)}
 
     assert proofs.offer(claims).keys() == {"a", "b"}
     assert (proofs.find("a"), proofs.find("b")) == (None, None)
 
 
-def test_the_proofs_of_pods_that_are_gone_are_let_go(proofs, kernel):
+def test_the_proofs_of_pods_that_are_gone_are_let_go(proofs, kernel, a_witness):
     witness = a_witness(1)
     proofs.offer({"a": witness})
     settle(proofs, kernel.links)
@@ -274,7 +294,7 @@ def test_the_proofs_of_pods_that_are_gone_are_let_go(proofs, kernel):
     assert witness.is_closed
 
 
-def test_closing_lets_go_of_every_process(proofs):
+def test_closing_lets_go_of_every_process(proofs, a_witness):
     witnesses = [a_witness(1), a_witness(2)]
     proofs.offer(dict(zip("ab", witnesses, strict=True)))
 
@@ -284,7 +304,7 @@ def test_closing_lets_go_of_every_process(proofs):
 
 
 def test_a_process_that_goes_to_another_pod_after_it_was_found_gets_none_of_its_links(
-    proofs, kernel
+    proofs, kernel, a_witness
 ):
     proofs.offer({"a": a_witness(1), "b": a_witness(2)})
     kernel.links = {6: a_link(6, 8)}
@@ -297,13 +317,66 @@ def test_a_process_that_goes_to_another_pod_after_it_was_found_gets_none_of_its_
     assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), {6, 9})
 
 
-def test_while_two_processes_are_in_one_namespace_neither_pod_gets_its_links(proofs, kernel):
-    kernel.namespaces[1] = 8
+def test_a_process_that_is_elsewhere_gets_nothing_there_and_its_own_links_when_it_is_back(
+    proofs, kernel, a_witness
+):
     proofs.offer({"a": a_witness(1), "b": a_witness(2)})
+    kernel.namespaces[1] = 8
 
     settle(proofs, kernel.links)
-    assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), set())
+    assert (proven(proofs, "a"), proven(proofs, "b")) == (set(), {6})
 
     kernel.namespaces[1] = 7
     settle(proofs, kernel.links)
     assert (proven(proofs, "a"), proven(proofs, "b")) == ({5}, {6})
+
+
+def test_a_namespace_that_has_a_number_only_later_is_asked_about_when_a_link_into_it_comes(
+    proofs, kernel, a_witness
+):
+    links, kernel.links = kernel.links, {}
+    kernel.namespaces[1] = NO_NAMESPACE
+    witness = a_witness(1)
+    proofs.offer({"a": witness})
+    settle(proofs, {})
+
+    kernel.links = links
+    kernel.namespaces[1] = witness.home = 7
+    settle(proofs, kernel.links)
+
+    assert proven(proofs, "a") == {5}
+
+
+def test_nothing_is_asked_when_nothing_is_new(proofs, kernel, a_witness):
+    for pid in range(100, 350):
+        kernel.namespaces[pid] = pid
+        kernel.links[pid] = a_link(pid, pid)
+    nobodys = {9: a_link(9, 7000), 10: a_link(10, 7001)}
+    kernel.links |= nobodys
+    pods = [f"pod{pid}" for pid in range(100, 350)]
+    proofs.offer({f"pod{pid}": a_witness(pid) for pid in range(100, 350)})
+    proofs.review(pods, kernel.links)
+    proofs.settle(kernel.links.values())
+    asked = kernel.asked
+
+    proofs.review(pods, kernel.links)
+    proofs.settle(kernel.links.values())
+    assert kernel.asked == asked
+
+    kernel.namespaces[1], kernel.links[1] = 1, a_link(1, 1)
+    proofs.offer({"new": a_witness(1)})
+    proofs.review([*pods, "new"], kernel.links)
+    proofs.settle(kernel.links.values())
+    assert proven(proofs, "new") == {1}
+    assert kernel.asked - asked == 3
+
+
+def test_it_is_told_when_a_pod_has_nothing_left(proofs, kernel, a_witness):
+    witness = a_witness(1)
+    proofs.offer({"a": witness})
+    settle(proofs, kernel.links)
+
+    witness.has_ended = True
+    assert not proofs.review(("a",), kernel.links)
+    assert proofs.review(("a",), {})
+    assert not proofs.review(("a",), {})

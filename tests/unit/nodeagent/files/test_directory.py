@@ -7,14 +7,13 @@ from apiserver.agentapi.reports import EndpointReport
 from apiserver.resource.types import CaptureUID
 from nodeagent.files.directory import (
     DirectoryError,
-    DirectoryState,
-    EndpointMemory,
     open_directory,
     read_state,
     remove_directory,
     write_state,
 )
 from nodeagent.files.layout import STATE_FILE
+from nodeagent.files.memory import DirectoryState, EndpointMemory
 
 
 def a_state(uid="u1", *, generation=1, packets=0):

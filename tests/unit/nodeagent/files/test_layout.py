@@ -2,9 +2,12 @@ from pathlib import Path
 
 import pytest
 
+from apiserver.resource.filenames import parse
 from nodeagent.files.layout import (
     UnsafeNameError,
     capture_directory,
+    draft_of,
+    drafted_name,
     file_in,
     set_aside_directory,
 )
@@ -78,3 +81,16 @@ def test_a_capture_file_lies_in_the_directory(name):
 def test_nothing_else_in_the_directory_can_be_asked_for(name):
     with pytest.raises(UnsafeNameError):
         file_in(ROOT, name)
+
+
+def test_a_draft_is_no_capture_file_and_knows_whose_place_it_takes():
+    draft = draft_of(ROOT / "web_cali1.pcap")
+
+    assert draft.parent == ROOT
+    assert parse(draft.name) is None
+    assert drafted_name(draft.name) == "web_cali1.pcap"
+
+
+@pytest.mark.parametrize("name", ["web_cali1.pcap", ".capture.json.draft", ".x.next", ".next"])
+def test_what_is_no_draft_takes_no_name(name):
+    assert drafted_name(name) is None

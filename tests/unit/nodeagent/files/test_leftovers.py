@@ -1,12 +1,13 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from os import utime
 
 import pytest
 
 from nodeagent.files.directory import DirectoryError
-from nodeagent.files.layout import UnsafeNameError
-from nodeagent.files.leftovers import rotate_file, rotate_leftovers, step_aside
-from tests.fakes.savefiles import a_file_header, a_savefile
+from nodeagent.files.layout import UnsafeNameError, draft_of
+from nodeagent.files.leftovers import count_file, last_rotation, rotate_file, rotate_leftovers
+from nodeagent.files.memory import FileMemory
+from tests.fakes.savefiles import a_file_header, a_record, a_savefile
 
 START = int(datetime(2026, 1, 2, 15, 4, 5, tzinfo=UTC).timestamp())
 ACTIVE = "web_cali1.pcap"
@@ -18,13 +19,67 @@ def names(directory):
     return sorted(each.name for each in directory.iterdir())
 
 
+def rotated_names(directory, **arguments):
+    return tuple(each.name for each in rotate_leftovers(directory, **arguments))
+
+
+def at(seconds):
+    return datetime.fromtimestamp(START + seconds, UTC)
+
+
 def test_a_leftover_gets_the_time_of_its_first_packet(tmp_path):
     content = a_savefile([START, START + 1])
     (tmp_path / ACTIVE).write_bytes(content)
 
-    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert rotated_names(tmp_path) == (ROTATED,)
     assert (tmp_path / ROTATED).read_bytes() == content
     assert names(tmp_path) == [ROTATED]
+
+
+def test_what_is_in_a_leftover_is_told(tmp_path):
+    torn = a_record(START + 9)[:-1]
+    (tmp_path / ACTIVE).write_bytes(a_savefile([START, START + 1, START + 2]) + torn)
+
+    assert rotate_leftovers(tmp_path) == (FileMemory(ROTATED, 3, 18, 0, at(0), at(2)),)
+    assert rotate_leftovers(tmp_path) == ()
+
+
+def test_what_is_in_a_file_can_be_asked_and_its_name_stays(tmp_path):
+    whole = a_savefile([START, START + 1])
+    (tmp_path / ACTIVE).write_bytes(whole + b"torn")
+
+    assert count_file(tmp_path / ACTIVE) == FileMemory(ACTIVE, 2, 12, 0, at(0), at(1))
+    assert (tmp_path / ACTIVE).read_bytes() == whole
+
+
+def test_in_a_file_of_another_sort_nothing_is_found(tmp_path):
+    (tmp_path / ACTIVE).write_bytes(b"x" * 100)
+
+    assert count_file(tmp_path / ACTIVE) == FileMemory(ACTIVE)
+
+
+@pytest.mark.parametrize("content", [b"", a_file_header()])
+def test_a_draft_that_never_took_the_name_is_removed(tmp_path, content):
+    draft_of(tmp_path / ACTIVE).write_bytes(content)
+
+    assert rotate_leftovers(tmp_path) == ()
+    assert names(tmp_path) == []
+
+
+def test_a_draft_with_packets_comes_after_the_file_that_it_was_to_follow(tmp_path):
+    (tmp_path / ACTIVE).write_bytes(a_savefile([START, START]))
+    draft_of(tmp_path / ACTIVE).write_bytes(a_savefile([START]))
+
+    assert rotated_names(tmp_path) == (ROTATED, NEXT)
+    assert (tmp_path / NEXT).read_bytes() == a_savefile([START])
+
+
+def test_a_draft_of_a_file_that_is_being_written_is_left_alone(tmp_path):
+    draft = draft_of(tmp_path / ACTIVE)
+    draft.write_bytes(a_file_header())
+
+    assert rotate_leftovers(tmp_path, except_for={ACTIVE}) == ()
+    assert draft.exists()
 
 
 def test_a_torn_packet_is_cut_off(tmp_path):
@@ -49,25 +104,19 @@ def test_a_file_that_cannot_be_read_from_its_first_packet_on_is_kept(tmp_path):
     (tmp_path / ACTIVE).write_bytes(content)
     utime(tmp_path / ACTIVE, (START, START))
 
-    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert rotated_names(tmp_path) == (ROTATED,)
     assert (tmp_path / ROTATED).read_bytes() == content
 
 
-@pytest.mark.parametrize(
-    ("content", "name"),
-    [
-        pytest.param(a_savefile([START, START + 1])[:-3], ROTATED, id="by its first packet"),
-        pytest.param(a_file_header(), NEXT, id="no packet yet"),
-        pytest.param(b"", NEXT, id="not even a header"),
-    ],
-)
-def test_a_file_that_is_being_written_steps_aside_untouched(tmp_path, content, name):
-    (tmp_path / ACTIVE).write_bytes(content)
-    now = datetime(2026, 1, 2, 15, 4, 5, 1, tzinfo=UTC)
+def test_the_last_rotation_of_an_endpoint_is_known(tmp_path):
+    assert last_rotation(tmp_path, ACTIVE) is None
 
-    assert step_aside(tmp_path, ACTIVE, now=now) == name
-    assert (tmp_path / name).read_bytes() == content
-    assert names(tmp_path) == [name]
+    for name in (ACTIVE, ROTATED, NEXT, NEXT.replace("cali1", "cali1-2").replace("2026", "2027")):
+        (tmp_path / name).touch()
+
+    assert last_rotation(tmp_path, ACTIVE) == at(0) + timedelta(microseconds=1)
+    with pytest.raises(DirectoryError):
+        last_rotation(tmp_path / "gone", ACTIVE)
 
 
 @pytest.mark.parametrize(
@@ -81,7 +130,7 @@ def test_a_file_that_is_being_written_steps_aside_untouched(tmp_path, content, n
 def test_a_file_without_packets_is_removed(tmp_path, content):
     (tmp_path / ACTIVE).write_bytes(content)
 
-    assert rotate_leftovers(tmp_path) == ()
+    assert rotated_names(tmp_path) == ()
     assert names(tmp_path) == []
 
 
@@ -89,7 +138,7 @@ def test_no_name_is_used_twice(tmp_path):
     (tmp_path / ROTATED).write_text("older")
     (tmp_path / ACTIVE).write_bytes(a_savefile([START]))
 
-    assert rotate_leftovers(tmp_path) == (NEXT,)
+    assert rotated_names(tmp_path) == (NEXT,)
     assert (tmp_path / ROTATED).read_text() == "older"
 
 
@@ -97,21 +146,21 @@ def test_a_clock_that_went_back_does_not_change_the_order(tmp_path):
     (tmp_path / ROTATED).touch()
     (tmp_path / ACTIVE).write_bytes(a_savefile([START - 3600]))
 
-    assert rotate_leftovers(tmp_path) == (NEXT,)
+    assert rotated_names(tmp_path) == (NEXT,)
 
 
 def test_another_endpoint_does_not_matter(tmp_path):
     (tmp_path / NEXT.replace("cali1", "cali2")).touch()
     (tmp_path / ACTIVE).write_bytes(a_savefile([START]))
 
-    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert rotated_names(tmp_path) == (ROTATED,)
 
 
 def test_a_file_of_another_sort_is_kept_under_its_last_change(tmp_path):
     (tmp_path / ACTIVE).write_bytes(b"x" * 100)
     utime(tmp_path / ACTIVE, (START, START))
 
-    assert rotate_leftovers(tmp_path) == (ROTATED,)
+    assert rotated_names(tmp_path) == (ROTATED,)
     assert (tmp_path / ROTATED).read_bytes() == b"x" * 100
 
 
@@ -121,7 +170,7 @@ def test_only_active_files_that_nobody_writes_are_touched(tmp_path):
     for name in (ROTATED, "notes.txt", ".capture.json"):
         (tmp_path / name).touch()
 
-    rotated = rotate_leftovers(tmp_path, except_for={ACTIVE})
+    rotated = rotated_names(tmp_path, except_for={ACTIVE})
 
     assert rotated == (ROTATED.replace("cali1", "cali2"),)
     assert (tmp_path / ACTIVE).exists()

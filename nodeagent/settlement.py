@@ -1,0 +1,129 @@
+"""One capture brought in line with the plan: its rings, its files, what is told and remembered of it."""
+
+import logging
+from collections.abc import Collection, Mapping
+from typing import Protocol
+
+from apiserver.agentapi.reports import CaptureReport
+from apiserver.resource.types import CaptureUID, PacketCapture
+from nodeagent.capture.capturerecord import CaptureRecord
+from nodeagent.capture.journal import names_of
+from nodeagent.capture.plan import Planned, RingKey
+from nodeagent.capture.rings import Rings
+from nodeagent.capture.segments import SegmentRules, segments_of
+from nodeagent.capture.storage import CaptureStorage
+from nodeagent.cluster.captures import CaptureSet
+from nodeagent.diskside import DiskSide
+from nodeagent.files.directory import DirectoryError
+
+log = logging.getLogger(__name__)
+
+
+class Reports(Protocol):
+    """Who tells the server what runs here."""
+
+    def put(self, report: CaptureReport) -> None:
+        """Have a capture told, if that says anything new."""
+
+    def forget(self, uid: str) -> None:
+        """Leave a capture out from now on."""
+
+
+class Settlement:
+    """Settles captures, each by one task at a time; fills and empties `records`."""
+
+    def __init__(  # noqa: PLR0913 - who it works with
+        self,
+        storage: CaptureStorage,
+        captures: CaptureSet,
+        reports: Reports,
+        rings: Rings,
+        disk: DiskSide,
+        records: dict[CaptureUID, CaptureRecord],
+        *,
+        rules: SegmentRules,
+    ) -> None:
+        self._storage = storage
+        self._captures = captures
+        self._reports = reports
+        self._rings = rings
+        self._disk = disk
+        self._records = records
+        self._rules = rules
+
+    async def settle(
+        self,
+        capture: PacketCapture,
+        wanted: Mapping[RingKey, Planned],
+        *,
+        present: Collection[str],
+    ) -> bool:
+        """Have a capture do what is planned; `present` are the uids of all pods.
+
+        False if the plan is from before: the next one knows how far the capture's endpoints are.
+        """
+        record = self._records.get(capture.uid)
+        if record is None:
+            record = await self._recall(capture)
+            if record.endpoints:
+                return False
+        record.capture = capture
+        record.store_identity = self._captures.identity_of(capture.uid)
+        record.forget_unknown(wanted)
+        await self._settle_unwanted(record, wanted, present)
+        for key, planned in wanted.items():
+            endpoint = record.endpoint(key, planned.endpoint.pod)
+            await self._rings.settle(record, endpoint, planned)
+        await self._prune(record)
+        await self._rings.save(record)
+        self._reports.put(record.report())
+        return True
+
+    async def settle_absent(self, uid: CaptureUID) -> None:
+        """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
+        record = self._records.get(uid)
+        if record is not None:
+            await self._rings.stop_all(record, why="the capture is out of sight")
+        if uid in self._captures.gone:
+            await self._remove(uid)
+
+    async def _settle_unwanted(
+        self, record: CaptureRecord, wanted: Mapping[RingKey, Planned], present: Collection[str]
+    ) -> None:
+        """End what is selected no more; before anything is begun.
+
+        Because a pod that was made anew under its name takes over the name of the file.
+        """
+        selected = {key.pod_uid for key in wanted}
+        for endpoint in record.unwanted(wanted):
+            await self._rings.settle_unwanted(record, endpoint, wanted=selected, present=present)
+        record.fold(wanted)
+
+    async def _prune(self, record: CaptureRecord) -> None:
+        """Remove files that are more than a capture keeps."""
+        keep = segments_of(record.capture.spec.limits, self._rules).keep
+        unpruned = [each for each in record.endpoints.values() if each.history.is_unpruned]
+        for endpoint in unpruned:
+            await self._disk.prune(record, endpoint, keep=keep)
+        if unpruned:
+            await self._disk.take_stock(record)
+
+    async def _recall(self, capture: PacketCapture) -> CaptureRecord:
+        record = CaptureRecord(capture)
+        await self._storage.recall(record)
+        self._records[capture.uid] = record
+        return record
+
+    async def _remove(self, uid: CaptureUID) -> None:
+        """Remove the files of a capture that is gone for certain."""
+        try:
+            await self._storage.remove(uid)
+        except DirectoryError as error:
+            said = {"uid": uid, "error": str(error)}
+            log.error("files of a deleted capture stay", extra=said)  # noqa: TRY400 - the path and the reason are the whole story
+            return
+        record = self._records.pop(uid, None)
+        self._reports.forget(uid)
+        self._captures.forget(uid)
+        names = names_of(record) if record else {"uid": uid}
+        log.info("files of a deleted capture removed", extra=names)
