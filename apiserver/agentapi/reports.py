@@ -6,7 +6,9 @@ A `PacketCaptureReport` tells what a node runs: only the captures that changed, 
 from dataclasses import dataclass
 from enum import StrEnum
 
+from apiserver.agentapi.gaps import Gap, gaps_at
 from apiserver.jsontypes import JsonObject, array_at, integer_at, text_at
+from apiserver.microtimes import micro_time_at, render_micro_time
 
 REPORT_KIND = "PacketCaptureReport"
 REPORT_PLURAL = "packetcapturereports"
@@ -16,7 +18,7 @@ MAX_COUNT = 2**53 - 1
 
 
 class StopReason(StrEnum):
-    """Why an endpoint is captured no more (DESIGN 9.2)."""
+    """Why an endpoint is captured no more, or not now: after DISK_PRESSURE it goes on (DESIGN 9.2)."""
 
     END_TIME = "EndTime"
     PACKET_LIMIT = "PacketLimit"
@@ -25,6 +27,7 @@ class StopReason(StrEnum):
     DELETED = "Deleted"
     UNSELECTED = "Unselected"
     NO_MATCH = "NoMatch"
+    DISK_PRESSURE = "DiskPressure"
     MIXED = "Mixed"
 
 
@@ -32,8 +35,8 @@ class StopReason(StrEnum):
 class EndpointReport:
     """One endpoint (pod and interface) of one capture: its state and what was counted so far.
 
-    With `folded` it stands for so many ended ones, of no pod or interface in particular; its
-    counters are their sums.
+    `expired_packets` are those of `packets` whose files were removed to make room; the times are MicroTimes, empty before the first packet. With `folded` it stands for
+    so many ended ones, of no pod or interface in particular; its counters are their sums.
     """
 
     pod: str
@@ -47,11 +50,29 @@ class EndpointReport:
     stop_reason: str = ""
     message: str = ""
     folded: int = 0
+    expired_packets: int = 0
+    expired_bytes: int = 0
+    gaps: tuple[Gap, ...] = ()
+    first_packet_time: str = ""
+    last_packet_time: str = ""
+
+    @property
+    def is_lossless(self) -> bool:
+        """Whether the files have every packet that met the filters, from the first to the last."""
+        lost = self.dropped_ring + self.dropped_writer + self.expired_packets
+        return not lost and not self.gaps
 
     def to_json(self) -> JsonObject:
         """Render the entry of `endpoints[]`, the same in a report and in a capture's status."""
-        dropped = self.dropped_ring + self.dropped_writer
-        document: JsonObject = {
+        optional: JsonObject = {
+            "gaps": [each.to_json() for each in self.gaps],
+            "firstPacketTime": self.first_packet_time,
+            "lastPacketTime": self.last_packet_time,
+            "stopReason": self.stop_reason,
+            "message": self.message,
+            "folded": self.folded,
+        }
+        return {
             "podUID": self.pod_uid,
             "interface": self.interface,
             "pod": self.pod,
@@ -60,16 +81,12 @@ class EndpointReport:
             "bytes": self.bytes,
             "droppedRing": self.dropped_ring,
             "droppedWriter": self.dropped_writer,
-            "dropped": dropped,
-            "lossless": dropped == 0,
+            "dropped": self.dropped_ring + self.dropped_writer,
+            "expiredPackets": self.expired_packets,
+            "expiredBytes": self.expired_bytes,
+            "lossless": self.is_lossless,
+            **{name: value for name, value in optional.items() if value},
         }
-        if self.stop_reason:
-            document["stopReason"] = self.stop_reason
-        if self.message:
-            document["message"] = self.message
-        if self.folded:
-            document["folded"] = self.folded
-        return document
 
     @classmethod
     def from_json(cls, document: JsonObject) -> "EndpointReport":
@@ -86,6 +103,11 @@ class EndpointReport:
             stop_reason=text_at(document, "stopReason"),
             message=text_at(document, "message"),
             folded=_count(document, "folded"),
+            expired_packets=_count(document, "expiredPackets"),
+            expired_bytes=_count(document, "expiredBytes"),
+            gaps=gaps_at(document),
+            first_packet_time=_micro_time(document, "firstPacketTime"),
+            last_packet_time=_micro_time(document, "lastPacketTime"),
         )
 
 
@@ -204,3 +226,9 @@ class ReportAnswer:
 def _count(document: JsonObject, name: str) -> int:
     """Read a counter: never negative, and small enough that sums of many are still integers of JSON."""
     return min(max(integer_at(document, name), 0), MAX_COUNT)
+
+
+def _micro_time(document: JsonObject, name: str) -> str:
+    """Read a time, so that readers of the status never meet one that is none."""
+    moment = micro_time_at(document, name)
+    return "" if moment is None else render_micro_time(moment)

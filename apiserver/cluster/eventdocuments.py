@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 
 from apiserver.jsontypes import JsonObject, object_at, text_at
+from apiserver.microtimes import render_micro_time
 from apiserver.resource.status.happenings import Happening
 from apiserver.resource.types import GROUP_VERSION, KIND
 from apiserver.wire.names import MAX_SUBDOMAIN_LENGTH, subdomain_problems
@@ -60,7 +61,7 @@ def new_event(
         "apiVersion": API_VERSION,
         "kind": "Event",
         "metadata": {"namespace": namespace, "name": event_name(name, suffix)},
-        "eventTime": micro_time(now),
+        "eventTime": render_micro_time(now),
         "reportingController": CONTROLLER,
         "reportingInstance": instance[:MAX_WORD_LENGTH] or CONTROLLER,
         "type": happening.type,
@@ -73,7 +74,7 @@ def new_event(
 
 def series(count: int, last: datetime) -> JsonObject:
     """Return what an Event that was seen `count` times says of that; at least 2."""
-    return {"series": {"count": count, "lastObservedTime": micro_time(last)}}
+    return {"series": {"count": count, "lastObservedTime": render_micro_time(last)}}
 
 
 def event_name(name: str, suffix: int) -> str:
@@ -92,8 +93,3 @@ def short_note(note: str) -> str:
         return encoded.decode()
     kept = encoded[: MAX_NOTE_BYTES - len(_ELLIPSIS.encode())]
     return kept.decode(errors="ignore") + _ELLIPSIS
-
-
-def micro_time(moment: datetime) -> str:
-    """Return a time in UTC as a MicroTime."""
-    return f"{moment:%Y-%m-%dT%H:%M:%S}.{moment.microsecond:06}Z"

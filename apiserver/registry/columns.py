@@ -15,7 +15,7 @@ COLUMNS = (
     Column("State", "string", "State over all nodes; before there is one, why not."),
     Column("Pods", "integer", "Pods selected so far."),
     Column("Packets", "integer", "Packets captured."),
-    Column("Dropped", "integer", "Packets that passed the filter and are in no file."),
+    Column("Dropped", "integer", "Packets that passed the filter and were never in a file."),
     Column("Size", "string", "Bytes captured."),
     Column("Age", "string", "Time since the capture was created."),
     Column("Selector", "string", "Which pods.", priority=1),

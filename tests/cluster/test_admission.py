@@ -45,7 +45,9 @@ class Shop:
 
     async def create(self, name: str, *flags: str) -> str:
         """Create a capture and return what kubectl complained of."""
-        return (await self.kubectl("create", "-f-", *flags, document=capture(name))).stderr
+        # With limits: of one without kubectl is told how little is kept.
+        document = capture(name, limits={"files": 9})
+        return (await self.kubectl("create", "-f-", *flags, document=document)).stderr
 
     async def make(self, *documents: Document) -> None:
         """Create what is not a capture."""

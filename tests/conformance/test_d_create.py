@@ -119,7 +119,7 @@ async def test_a_name_that_kubernetes_would_not_take_is_taken_with_a_warning(adm
     answer = await admin.create(namespace, with_metadata(name="A_b"))
 
     assert (answer.code, answer.json["metadata"]["name"]) == (201, "A_b")
-    (warning,) = answer.warnings
+    warning, _ = answer.warnings
     assert "is not a DNS-1123 subdomain" in warning
 
 
@@ -234,5 +234,5 @@ async def test_an_owner_that_is_named_twice_is_named_once(admin, namespace):
 
     assert answer.code == 201
     assert len(answer.json["metadata"]["ownerReferences"]) == 1
-    (warning,) = answer.warnings
+    warning, _ = answer.warnings
     assert "duplicate owner references" in warning or "duplicate entries" in warning

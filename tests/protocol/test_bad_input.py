@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.client import GROUP, capture, collection
+from tests.support.client import GROUP, KEEPS_LITTLE_HEADER, capture, collection
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ async def test_trap_22_unknown_fields_and_doubled_ones_are_handled_as_the_client
     answer = await admin.request("POST", collection(namespace), body, fieldValidation=validation)
 
     assert answer.code == code
-    assert len(answer.warnings) == warned
+    assert len(set(answer.warnings) - {KEEPS_LITTLE_HEADER}) == warned
     stored = (await admin.get(collection(namespace))).json["items"]
     assert [each["spec"] for each in stored] == ([{"selector": "has(a)"}] if code == 201 else [])
     if code == 400:

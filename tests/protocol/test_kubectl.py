@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.client import KEEPS_LITTLE
 from tests.support.standalone import KUBECTL
 
 MANIFEST = """\
@@ -17,6 +18,8 @@ spec:
   filters:
   - protocol: TCP
     ports: [80, 8000:8080]
+  limits:
+    files: 10
 """
 
 
@@ -69,6 +72,19 @@ def test_create_get_and_delete(kubectl):
     assert table.split()[:7] == ["NAME", "STATE", "PODS", "PACKETS", "DROPPED", "SIZE", "AGE"]
     assert gone.startswith('packetcapture.projectcalico.org "http" deleted')
     assert "NotFound" in kubectl("get", "packetcaptures.p", "http", fails=True)
+
+
+def test_who_sets_no_limits_reads_how_little_is_kept_and_only_once(kubectl):
+    without, _, _ = MANIFEST.partition("  limits:")
+
+    made = kubectl("apply", "-f", "-", text=without)
+    changed = kubectl("apply", "-f", "-", text=without.replace("web", "db"))
+
+    assert made.splitlines() == [
+        "packetcapture.projectcalico.org/http created",
+        f"Warning: {KEEPS_LITTLE}",
+    ]
+    assert changed == "packetcapture.projectcalico.org/http configured\n"
 
 
 @pytest.mark.parametrize(
@@ -182,7 +198,7 @@ def test_replace_by_force_describe_and_diff(kubectl, tmp_path):
 
     assert '+  selector: app == "db"' in different
     assert replaced.endswith("replaced\n")
-    assert 'Selector:    app == "db"' in described
+    assert 'Selector:  app == "db"' in described
     assert same == ""
 
 

@@ -7,6 +7,8 @@ import pytest
 from apiserver.agentapi.reports import CaptureReport, EndpointReport, NodeReport
 from tests.support.client import GROUP, Client, capture, collection
 
+BEFORE, AFTER = "2026-01-02T15:00:00.000001Z", "2026-01-02T15:00:01.500000Z"
+
 
 @pytest.fixture
 def node(session, server, installation):
@@ -57,6 +59,49 @@ async def test_a_report_is_seen_in_the_status_within_a_second(admin, node, names
     assert entry["fileNames"] == ["web_cali1.pcap"]
     assert entry["endpoints"][0]["lossless"] is True
     assert changed["object"]["metadata"]["generation"] == 1
+
+
+async def test_what_expired_and_when_nothing_was_captured_is_in_the_status(admin, node, namespace):
+    made = (await admin.create(namespace, capture())).json
+    version = made["metadata"]["resourceVersion"]
+    document = report(made, packets=9)
+    (entry,) = document["spec"]["captures"]
+    (endpoint,) = entry["endpoints"]
+    gap = {"from": BEFORE, "to": AFTER, "reason": "AgentRestart"}
+    said = {
+        "expiredPackets": 4,
+        "expiredBytes": 100,
+        "gaps": [gap],
+        "lossless": False,
+        "firstPacketTime": BEFORE,
+        "lastPacketTime": AFTER,
+    }
+    endpoint |= said
+
+    async with admin.watch(collection(namespace), resourceVersion=version) as watch:
+        await send(node, document)
+        changed = await watch.next()
+
+    status = changed["object"]["status"]
+    (kept,) = status["files"][0]["endpoints"]
+    assert {name: kept[name] for name in said} == said
+    assert (status["packets"], status["bytes"], status["dropped"]) == (9, 300, 0)
+
+
+async def test_an_agent_that_knows_nothing_of_expiry_is_understood(admin, node, namespace):
+    made = (await admin.create(namespace, capture())).json
+    version = made["metadata"]["resourceVersion"]
+    document = report(made)
+    (entry,) = document["spec"]["captures"]
+    (endpoint,) = entry["endpoints"]
+    del endpoint["expiredPackets"], endpoint["expiredBytes"]
+
+    async with admin.watch(collection(namespace), resourceVersion=version) as watch:
+        await send(node, document)
+        changed = await watch.next()
+
+    (kept,) = changed["object"]["status"]["files"][0]["endpoints"]
+    assert (kept["expiredPackets"], kept["lossless"]) == (0, True)
 
 
 async def test_two_nodes_have_one_write_of_the_status(

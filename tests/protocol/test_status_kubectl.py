@@ -82,5 +82,12 @@ def test_describe_says_how_it_stands(kubectl):
 def test_explain_knows_all_of_the_status(kubectl):
     explained = kubectl("explain", "packetcapture.status", "--recursive")
 
-    for name in ("conditions", "lastTransitionTime", "fileNamesOmitted", "folded", "stopReason"):
+    for name in (
+        "conditions",
+        "lastTransitionTime",
+        "fileNamesOmitted",
+        "folded",
+        "stopReason",
+        "gaps",
+    ):
         assert name in explained

@@ -44,7 +44,7 @@ spec:
   headersOnly: true
   limits:
     packets: 100000
-    bytes: 50Mi
+    bytes: 25Mi
     duration: 30m
 """,
     "What tcpdump would be asked for, beside unreachable hosts": """\

@@ -32,6 +32,14 @@ def capture(name: str = "http", **spec: Any) -> dict[str, Any]:
     }
 
 
+# What everybody is told who creates a capture without limits.
+KEEPS_LITTLE = (
+    "spec.limits: of each interface only the last 30 MB, or 3 hours, are kept, in 3 files "
+    "(Felix's defaults, which a node may change); limits.files and limits.fileSize keep more"
+)
+KEEPS_LITTLE_HEADER = f'299 - "{KEEPS_LITTLE}"'
+
+
 @dataclass(slots=True)
 class Answer:
     """A response, read whole."""

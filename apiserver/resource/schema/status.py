@@ -21,6 +21,21 @@ Capturing: packets have been captured.
 Finished: no more will come.
 Error: nothing is captured here, and it is tried again without being asked."""
 
+_GAP = structure(
+    "PacketCaptureGap",
+    ours("PacketCaptureGap is a time in which packets were neither captured nor counted."),
+    {
+        "from": moment("When it began, to the microsecond."),
+        "to": moment("When it ended; while it goes on, the same as from."),
+        "reason": text(
+            "Why: AgentRestart (the agent was not there, from the last packet on that is known of), "
+            "DiskPressure (there was no room for more), or another word; Mixed where it stands for several "
+            "that differ."
+        ),
+    },
+    required=("from", "to"),
+)
+
 
 def _state(description: str) -> JsonObject:
     return {
@@ -47,9 +62,9 @@ ENDPOINT = structure(
             "unreported."
         ),
         "state": _state("How far the capture is here."),
-        "packets": count("Packets captured here."),
+        "packets": count("Packets captured here, with those whose files have been removed."),
         "bytes": count(
-            "Length of these packets as they are in the files, in bytes, without the headers that the "
+            "Length of these packets as they are, or were, in the files, in bytes, without the headers that the "
             "file format adds."
         ),
         "droppedRing": count(
@@ -60,16 +75,34 @@ ENDPOINT = structure(
             "Packets that could not be written, as when the disk is full or fails."
         ),
         "dropped": count(
-            "Packets that met the filters and are in no file: droppedRing and droppedWriter together."
+            "Packets that met the filters and were never in a file: droppedRing and droppedWriter together."
+        ),
+        "expiredPackets": count(
+            "How many of packets are in files that were removed again, the oldest first: spec.limits.files "
+            "and fileSize say how much is kept, and a full disk may keep less. What is in the files is "
+            "packets less these."
+        ),
+        "expiredBytes": count("Length of these packets, as in bytes."),
+        "gaps": atomic_list(
+            _GAP,
+            "When nothing was captured here though it should have been; how much that is nobody knows. At "
+            "most 10: of more, the oldest become one. Absent if there are none.",
         ),
         "lossless": truth(
-            "True if dropped is 0: the files hold every packet that met the filters."
+            "True if dropped and expiredPackets are 0 and there are no gaps: the files hold every packet "
+            "that met the filters."
         ),
+        "firstPacketTime": moment(
+            "Time of the first packet that was captured here, to the microsecond; its file may have been "
+            "removed since. Absent before it."
+        ),
+        "lastPacketTime": moment("Time of the last one so far."),
         "stopReason": text(
             "Why the state is Finished: EndTime, PacketLimit, ByteLimit or DurationLimit (of "
             "spec.limits), Deleted (the pod is gone), Unselected (the selector does not match the pod "
             "any more) or NoMatch (the pod has none of the ports that the filters name); Mixed where "
-            "the entry stands for several that differ."
+            "the entry stands for several that differ. With the state Error it is DiskPressure: there is "
+            "no room for more on the node, and it goes on when there is."
         ),
         "message": text(
             "What is wrong, and what would be right; for people, such as: there is no agent on its "
@@ -96,8 +129,8 @@ _FILE = structure(
             text("Name of a file."),
             "Names of the files there, sorted. POD_INTERFACE.pcap is the latest; "
             "POD_INTERFACE-20260102T150000.000000Z.pcap is an earlier one, and has the time of its "
-            "first packet: a new file begins when filters change, when a capture that ended goes on, "
-            "and with a new agent. All are pcap with nanoseconds, as tcpdump and Wireshark read it. "
+            "first packet: a new file begins when one is large or old enough (spec.limits), when filters "
+            "change, when a capture that ended goes on, and with a new agent. All are pcap with nanoseconds, as tcpdump and Wireshark read it. "
             "The newest 500 are named.",
         ),
         "fileNamesOmitted": count(
@@ -147,7 +180,8 @@ _CONDITION = structure(
         "reason": text(
             "Why, in a word.\n"
             "Ready: AllAttached (True); NoEndpoints (the selector matches no pod), Scheduled, Waiting "
-            "(for nodes to report), EndpointsFailed, AgentUnreachable, Finished.\n"
+            "(for nodes to report), EndpointsFailed, DiskPressure (no room on a node), AgentUnreachable, "
+            "Finished.\n"
             "Complete: True with the stop reason that all endpoints have in common (NodeGone of those on "
             "a node that is gone), else Mixed; False with SpecChanged, Scheduled, Running, OpenEnded "
             "(nothing runs, but pods that are selected later are captured until spec.endTime), Ending, "
@@ -190,7 +224,10 @@ STATUS = structure(
             )
         ),
         "dropped": count(
-            ours("Packets that met the filters and are in no file. 0 means that none was lost.")
+            ours(
+                "Packets that met the filters and were never in a file. What was in one that has been removed "
+                "does not count here: see files.endpoints.expiredPackets."
+            )
         ),
     },
     has_default=True,

@@ -5,10 +5,13 @@ Few and worth reading: whoever is warned of everything reads nothing.
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from typing import Final
 
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, object_at, text_at
+from apiserver.resource.spec.codec import read_limits
 from apiserver.resource.spec.ports import PROTOCOL_NUMBERS, supports_ports
 from apiserver.resource.times import parse_time, render_time
+from apiserver.resource.types import NO_LIMITS
 
 _WITH_PORTS = [
     spelling
@@ -17,8 +20,11 @@ _WITH_PORTS = [
     for spelling in (name, number)
 ]
 
-# Nodes end a file when its capture ends or its filters change, and for no other reason yet.
-_NOT_YET = ("files", "fileSize", "rotateEvery")
+# What nodes keep of an interface unless they are told otherwise: so many files, the active one among
+# them, each of that size or age (Felix's defaults; calico-semantics 6.2).
+_ROTATED_FILES: Final = 2
+_FILE_BYTES: Final = 10_000_000
+_MEGABYTE: Final = 1_000_000
 
 
 def spec_warnings(
@@ -40,13 +46,24 @@ def spec_warnings(
         now = render_time(created)
         yield f"spec.endTime: {spec['endTime']} has passed (it is {now}): nothing will be captured"
     limits, old_limits = object_at(spec, "limits"), object_at(before, "limits")
-    waiting = [
-        name for name in _NOT_YET if name in limits and limits[name] != old_limits.get(name)
-    ]
-    if waiting:
+    if created is not None or limits != old_limits:
+        yield from _retention_warnings(limits)
+
+
+def _retention_warnings(limits: JsonObject) -> Iterator[str]:
+    """Give a warning where less is kept than is captured, and nobody has said that it should be so."""
+    read = read_limits(limits, [])
+    files = (_ROTATED_FILES if read.files is None else read.files) + 1
+    kept = files * (read.file_size or _FILE_BYTES)
+    if read == NO_LIMITS:
         yield (
-            f"spec.limits: {', '.join(waiting)}: not acted upon yet: files are neither rotated by size "
-            "or age nor removed, but grow until the capture ends; packets, bytes and duration do end it"
+            f"spec.limits: of each interface only the last {kept // _MEGABYTE} MB, or {files} hours, are kept, in "
+            f"{files} files (Felix's defaults, which a node may change); limits.files and limits.fileSize keep more"
+        )
+    elif read.bytes is not None and read.bytes > kept:
+        yield (
+            f"spec.limits.bytes: of these only the last {kept // _MEGABYTE} MB are kept, in {files} files; limits.files "
+            "and limits.fileSize keep more"
         )
 
 

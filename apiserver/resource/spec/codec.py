@@ -112,7 +112,7 @@ def read_spec(spec: JsonObject) -> tuple[Spec, list[FieldError]]:
         end_time=_member(spec, "endTime", _time, errors),
         snap_length=_member(spec, "snapLength", _SNAP_LENGTH, errors) or 0,
         headers_only=spec.get("headersOnly") is True,
-        limits=_limits(object_at(spec, "limits"), errors),
+        limits=read_limits(object_at(spec, "limits"), errors),
         ttl_seconds=_member(spec, "ttlSecondsAfterFinished", _TTL_SECONDS, errors),
     )
     return decoded, errors
@@ -128,7 +128,8 @@ def _member(
     return read(values[name], f"{path}.{name}", reader, errors) if name in values else None
 
 
-def _limits(limits: JsonObject, errors: list[FieldError]) -> Limits:
+def read_limits(limits: JsonObject, errors: list[FieldError]) -> Limits:
+    """Return the meaning of `spec.limits`, without what cannot be read, of which `errors` are told."""
     path = "spec.limits"
     return Limits(
         packets=_member(limits, "packets", _PACKETS, errors, path),

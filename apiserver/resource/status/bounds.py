@@ -2,12 +2,12 @@
 
 Pure. An entry is brought into its share of the status by leaving out details in fixed steps: ended
 endpoints become one entry that stands for them, older file names become a number, and at last the
-endpoints become one entry for each state. Sums stay what they are. A step undoes nothing of another,
-so the order in which reports come makes no difference.
+endpoints become one entry for each state; gaps become one that spans them. Sums stay what they are. A
+step undoes nothing of another, so the order in which reports come makes no difference.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,10 @@ from apiserver.resource.types import State
 # below the 1.5 MiB that a write by users may have, and etcd takes at most.
 STATUS_BYTES: Final = 512 << 10
 
-_COUNTERS = ("packets", "bytes", "droppedRing", "droppedWriter", "dropped")
+_COUNTERS = (
+    *("packets", "bytes", "droppedRing", "droppedWriter", "dropped"),
+    *("expiredPackets", "expiredBytes"),
+)
 _MIXED = "Mixed"
 
 # The time in a rotated file's name, before its ending.
@@ -36,19 +39,20 @@ _STATES = frozenset(str(each) for each in State)
 
 @dataclass(frozen=True, slots=True)
 class _Detail:
-    """How much is told: ended endpoints one by one, file names, characters of a message."""
+    """How much is told: ended endpoints one by one, file names, characters of a message, gaps of each."""
 
     ended: int
     names: int
     message: int
+    gaps: int
     each: bool = True
 
 
 _STEPS: Final = (
-    _Detail(ended=200, names=500, message=_MESSAGE_LENGTH),
-    _Detail(ended=50, names=100, message=256),
-    _Detail(ended=0, names=10, message=128),
-    _Detail(ended=0, names=0, message=128, each=False),
+    _Detail(ended=200, names=500, message=_MESSAGE_LENGTH, gaps=10),
+    _Detail(ended=50, names=100, message=256, gaps=3),
+    _Detail(ended=0, names=10, message=128, gaps=1),
+    _Detail(ended=0, names=0, message=128, gaps=1, each=False),
 )
 
 
@@ -97,7 +101,7 @@ def _reduced(entry: JsonObject, detail: _Detail) -> JsonObject:
     reduced: JsonObject = {
         **entry,
         "directory": text_at(entry, "directory")[:_DIRECTORY_LENGTH],
-        "endpoints": [_with_short_message(each, detail.message) for each in kept],
+        "endpoints": [_in_short(each, detail) for each in kept],
     }
     names = [each for each in array_at(entry, "fileNames") if isinstance(each, str)]
     names = [each for each in names if len(each) <= _FILE_NAME_LENGTH]
@@ -151,27 +155,69 @@ def _folded(endpoints: Sequence[JsonObject]) -> JsonObject:
     counters: dict[str, JsonValue] = {
         name: sum(integer_at(each, name) for each in endpoints) for name in _COUNTERS
     }
-    folded: JsonObject = {
+    gaps = _joined([gap for each in endpoints for gap in _gaps_of(each)], most=1)
+    lost = counters["dropped"] or counters["expiredPackets"] or gaps
+    optional: JsonObject = {
+        "gaps": [*gaps],
+        "firstPacketTime": min(_texts(endpoints, "firstPacketTime"), default=""),
+        "lastPacketTime": max(_texts(endpoints, "lastPacketTime"), default=""),
+        "stopReason": _common_reason(endpoints),
+        "message": next(_texts(endpoints, "message"), "") if state == State.ERROR else "",
+    }
+    return {
         "podUID": "",
         # No two entries may have the same key.
         "interface": "" if _is_ended(first) else state,
         "pod": "",
         "state": state,
         **counters,
-        "lossless": not counters["dropped"],
+        "lossless": not lost,
         "folded": sum(integer_at(each, "folded") or 1 for each in endpoints),
+        **{name: value for name, value in optional.items() if value},
     }
-    reasons = {text_at(each, "stopReason") for each in endpoints} - {""}
-    if reasons:
-        folded["stopReason"] = reasons.pop() if len(reasons) == 1 else _MIXED
-    message = next((text for each in endpoints if (text := text_at(each, "message"))), "")
-    if message and state == State.ERROR:
-        folded["message"] = message
-    return folded
 
 
-def _with_short_message(endpoint: JsonObject, length: int) -> JsonObject:
+def _texts(endpoints: Iterable[JsonObject], name: str) -> Iterator[str]:
+    return (text for each in endpoints if (text := text_at(each, name)))
+
+
+def _common_reason(endpoints: Sequence[JsonObject]) -> str:
+    """Return why several have stopped; of those that failed, only if it is so of all."""
+    reasons = set(_texts(endpoints, "stopReason"))
+    is_partly = not _is_ended(endpoints[0]) and not all(
+        text_at(each, "stopReason") for each in endpoints
+    )
+    if not reasons or is_partly:
+        return ""
+    return reasons.pop() if len(reasons) == 1 else _MIXED
+
+
+def _gaps_of(endpoint: JsonObject) -> list[JsonObject]:
+    return [each for each in array_at(endpoint, "gaps") if isinstance(each, dict)]
+
+
+def _joined(gaps: list[JsonObject], *, most: int) -> list[JsonObject]:
+    """Return so many gaps: of more, the first become one that spans them. MicroTimes compare as texts."""
+    if len(gaps) <= most:
+        return gaps
+    number = len(gaps) - most + 1
+    joined, kept = gaps[:number], gaps[number:]
+    reasons = {text_at(each, "reason") for each in joined}
+    spanning: JsonObject = {
+        "from": min(text_at(each, "from") for each in joined),
+        "to": max(text_at(each, "to") for each in joined),
+        "reason": reasons.pop() if len(reasons) == 1 else _MIXED,
+    }
+    return [spanning, *kept]
+
+
+def _in_short(endpoint: JsonObject, detail: _Detail) -> JsonObject:
+    """Return an endpoint with a message and gaps as short as that."""
+    short = endpoint
     message = text_at(endpoint, "message")
-    if len(message) <= length:
-        return endpoint
-    return {**endpoint, "message": f"{message[: length - 1]}…"}
+    if len(message) > detail.message:
+        short = {**short, "message": f"{message[: detail.message - 1]}…"}
+    gaps = _gaps_of(endpoint)
+    if len(gaps) > detail.gaps:
+        short = {**short, "gaps": [*_joined(gaps, most=detail.gaps)]}
+    return short

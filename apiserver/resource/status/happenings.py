@@ -11,10 +11,11 @@ from typing import Literal, Protocol, final
 from apiserver.jsontypes import JsonObject, integer_at, text_at
 from apiserver.resource.status.conditions import COMPLETE, READY, condition
 from apiserver.resource.status.merging import endpoints_of, entries_of
+from apiserver.resource.status.outlook import DISK_PRESSURE, is_paused
 from apiserver.resource.status.unreported import endpoint_count
 from apiserver.resource.types import State
 
-# Different things that are wrong, of which as many are told at once; the status has them all.
+# Different things that are wrong, and nodes, of which as many are told at once; the status has them all.
 _FAILURES = 3
 
 # What an Event's note may have, in characters (events.k8s.io/v1).
@@ -58,6 +59,7 @@ def happenings(before: JsonObject, after: JsonObject) -> tuple[Happening, ...]:
         *_first_packet(before, after),
         *_failed(before, after),
         *_dropped(before, after),
+        *_paused(before, after),
         *_unready(before, after),
         *_finished(before, after),
     )
@@ -112,6 +114,28 @@ def _dropped(before: JsonObject, after: JsonObject) -> Iterator[Happening]:
     yield Happening("Warning", "PacketsDropped", "Capturing", note)
 
 
+def _paused(before: JsonObject, after: JsonObject) -> Iterator[Happening]:
+    """Tell on which nodes there is no room any more, whenever there are others than before."""
+    news = sorted(_nodes_without_room(after) - _nodes_without_room(before))
+    if not news:
+        return
+    others = f" and {len(news) - _FAILURES} more" if len(news) > _FAILURES else ""
+    note = (
+        f"No room for more packets on the disk of node {', '.join(news[:_FAILURES])}{others}: capturing has "
+        "stopped there, and goes on by itself when there is room. Delete captures that are done with, or "
+        "have them keep less (spec.limits.files, fileSize)"
+    )
+    yield Happening("Warning", DISK_PRESSURE, "Capturing", _cut(note))
+
+
+def _nodes_without_room(status: JsonObject) -> set[str]:
+    return {
+        text_at(entry, "node")
+        for entry in entries_of(status)
+        if any(is_paused(each) for each in endpoints_of(entry))
+    }
+
+
 def _unready(before: JsonObject, after: JsonObject) -> Iterator[Happening]:
     ready = condition(after, READY)
     reason = text_at(ready, "reason")
@@ -144,7 +168,7 @@ def _failures(status: JsonObject) -> dict[str, tuple[str, int]]:
     failures: dict[str, tuple[str, int]] = {}
     for entry in entries_of(status):
         for endpoint in endpoints_of(entry):
-            if text_at(endpoint, "state") != State.ERROR:
+            if text_at(endpoint, "state") != State.ERROR or is_paused(endpoint):
                 continue
             message = text_at(endpoint, "message") or "not captured"
             pod = text_at(endpoint, "pod") or "some pods"

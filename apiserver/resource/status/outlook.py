@@ -29,8 +29,13 @@ LIMITS: Final = frozenset({"PacketLimit", "ByteLimit", "DurationLimit"})
 # Ended because they are selected no more: no concern of who asks whether all that are selected run.
 _NO_LONGER_SELECTED = frozenset({"Deleted", "Unselected"})
 
+# Stopped until there is room: it goes on by itself.
+DISK_PRESSURE: Final = "DiskPressure"
+
 # Who says that something has ended may not say why.
 _NO_REASON = "Unknown"
+
+_NO_ROOM: Final = "no room on the node's disk; it goes on by itself when there is"
 
 # So many are named in a message, the others are a number.
 _NAMED = 3
@@ -53,6 +58,8 @@ class Outlook:
     reasons: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     failures: int = 0
+    paused: list[str] = field(default_factory=list)
+    pauses: int = 0
     silent: list[str] = field(default_factory=list)
     waiting: list[str] = field(default_factory=list)
     running_on: list[str] = field(default_factory=list)
@@ -67,7 +74,8 @@ class Outlook:
     def is_reopened(self) -> bool:
         """Whether what was complete by limits is so no more: something runs, or should."""
         is_unlimited = not LIMITS.issuperset(self.reasons)
-        return bool(self.attached or self.failures or self.waiting or is_unlimited)
+        is_to_run = self.attached or self.failures or self.pauses or self.waiting
+        return bool(is_to_run or is_unlimited)
 
     @property
     def has_met_limits(self) -> bool:
@@ -82,6 +90,9 @@ class Outlook:
         if self.failures:
             number = f"{self.failures} failed: " if self.failures > 1 else ""
             found.append(Problem("EndpointsFailed", f"{number}{_listed(self.failed)}"))
+        if self.pauses:
+            number = f"{self.pauses} stopped: " if self.pauses > 1 else ""
+            found.append(Problem(DISK_PRESSURE, f"{number}{_listed(self.paused)}"))
         if self.waiting:
             found.append(Problem("Waiting", f"waiting for {_listed(self.waiting)}"))
         return found
@@ -121,13 +132,24 @@ def _add_entry(outlook: Outlook, entry: JsonObject, known: Circumstances) -> Non
         outlook.is_unreachable |= bool(silent)
 
 
+def is_paused(endpoint: JsonObject) -> bool:
+    """Tell whether an endpoint has stopped for want of room on its node's disk, whatever state that is."""
+    is_stopped = text_at(endpoint, "state") not in _ATTACHED
+    return is_stopped and text_at(endpoint, "stopReason") == DISK_PRESSURE
+
+
 def _is_selected(endpoint: JsonObject) -> bool:
     return text_at(endpoint, "stopReason") not in _NO_LONGER_SELECTED
 
 
 def _add_endpoint(outlook: Outlook, endpoint: JsonObject, node: str) -> None:
     number, state = endpoint_count(endpoint), text_at(endpoint, "state")
-    if state in _ATTACHED:
+    pod = text_at(endpoint, "pod")
+    where = f"pod {pod} on node {node}" if pod else f"node {node}"
+    if is_paused(endpoint):
+        outlook.pauses += number
+        outlook.paused.append(f"{where}: {text_at(endpoint, 'message') or _NO_ROOM}")
+    elif state in _ATTACHED:
         outlook.attached += number
     elif state == State.FINISHED:
         outlook.over += number
@@ -136,8 +158,6 @@ def _add_endpoint(outlook: Outlook, endpoint: JsonObject, node: str) -> None:
             outlook.reasons.append(reason)
     elif state == State.ERROR:
         outlook.failures += number
-        pod = text_at(endpoint, "pod")
-        where = f"pod {pod} on node {node}" if pod else f"node {node}"
         outlook.failed.append(f"{where}: {text_at(endpoint, 'message') or 'not captured'}")
     else:
         outlook.waiting.append(f"node {node} to begin")

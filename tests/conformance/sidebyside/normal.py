@@ -1,4 +1,5 @@
 """What an answer says, without what each side makes up by itself: uids, versions, times, random names.
+And without the one Warning that ours gives to everybody who creates a capture without limits.
 
 Each made-up value becomes a symbol, numbered per object by its first appearance: so that two answers have
 the same version still says that both are of the same write.
@@ -15,6 +16,7 @@ import yaml
 
 from apiserver.jsontypes import JsonArray, JsonObject, JsonValue, text_at
 from tests.conformance.sidebyside.exchange import Answer
+from tests.support.client import KEEPS_LITTLE_HEADER
 
 _UID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}\b")
 _AGE = re.compile(r"(\d+[smhdy])+|<unknown>|<invalid>")
@@ -55,8 +57,9 @@ class Symbols:
         """Return the normal form of an answer."""
         headers: dict[str, JsonValue] = {
             name: _header(name, values)
-            for name, values in answer.headers.items()
+            for name, all_values in answer.headers.items()
             if name not in _PASSING_HEADERS
+            and (values := tuple(each for each in all_values if each != KEEPS_LITTLE_HEADER))
         }
         body = _parsed(answer.body, str(headers.get("content-type", "")))
         return Said(answer.code, headers, self.normal(body), _layout(answer.body))

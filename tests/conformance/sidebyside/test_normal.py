@@ -6,6 +6,7 @@ import pytest
 
 from tests.conformance.sidebyside.exchange import Answer
 from tests.conformance.sidebyside.normal import Symbols, summary
+from tests.support.client import KEEPS_LITTLE_HEADER
 
 _UID = "8fd1b7b4-76b0-47bc-8148-9fc37c8836c7"
 _OTHER = "61a1bcd8-1869-4259-994c-9a6ee2ef0a6f"
@@ -159,6 +160,14 @@ def test_headers_of_the_moment_are_left_out():
         "content-type": "application/json",
         "cache-control": "no-cache, private",
     }
+
+
+def test_what_everybody_is_warned_of_is_left_out():
+    alone = _answer("{}", warning=(KEEPS_LITTLE_HEADER,))
+    beside = _answer("{}", warning=('299 - "first"', KEEPS_LITTLE_HEADER))
+
+    assert "warning" not in Symbols().said(alone).headers
+    assert Symbols().said(beside).headers["warning"] == ['299 - "first"']
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@ import pytest
 
 from apiserver.cluster.eventdocuments import (
     event_name,
-    micro_time,
     new_event,
     same_kind,
     series,
@@ -113,4 +112,3 @@ def test_a_series_has_a_count_and_a_time():
     expected = {"count": 3, "lastObservedTime": "2026-01-02T12:00:00.000005Z"}
 
     assert series(3, NOON.replace(microsecond=5)) == {"series": expected}
-    assert micro_time(NOON) == "2026-01-02T12:00:00.000000Z"

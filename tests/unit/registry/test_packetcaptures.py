@@ -269,7 +269,7 @@ def test_what_could_not_be_read_before_is_left_alone():
 
 
 def test_a_new_capture_is_warned_of_by_its_name_and_by_what_it_says():
-    document = capture(filters=[{}], endTime="2026-01-01T00:00:00Z", limits={"files": 1})
+    document = capture(filters=[{}], endTime="2026-01-01T00:00:00Z")
     document["metadata"] = {"name": "A_b", "creationTimestamp": "2026-01-02T00:00:00Z"}
 
     name, filters, end, limits = PacketCaptureStrategy(Compiler()).warnings(document, None)
@@ -283,7 +283,7 @@ def test_a_new_capture_is_warned_of_by_its_name_and_by_what_it_says():
 def test_an_edit_is_warned_of_by_what_it_changes():
     old = capture(filters=[{}])
     old["metadata"] = {"name": "A_b"}
-    document = capture(filters=[{}], limits={"files": 1})
+    document = capture(filters=[{}], limits={"bytes": "1G"})
     document["metadata"] = {"name": "A_b"}
 
     (warning,) = PacketCaptureStrategy(Compiler()).warnings(document, old)

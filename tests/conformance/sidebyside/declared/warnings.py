@@ -56,7 +56,9 @@ WARNINGS = (
     decision(
         "Warnings of what is accepted",
         "It is right, and yet it may not be what its author meant: an end that has passed when the capture is created, "
-        "a rule that every packet meets, a protocol and its ports in two rules. kube-apiserver knows what a schema says.",
+        "a rule that every packet meets, a protocol and its ports in two rules. kube-apiserver knows what a schema says. "
+        "Who creates a capture without `spec.limits` is told how little nodes keep by default: so are most requests "
+        "here, and it is left out of the comparison.",
         *(
             (request, "header warning", _header(_EVERY_PACKET), "(nothing)")
             for request in (

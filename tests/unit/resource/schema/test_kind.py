@@ -1,10 +1,13 @@
 """The schemas that users read by `kubectl explain`, and that bodies are held against."""
 
 import re
+from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from apiserver.agentapi.files import FileEntry
+from apiserver.agentapi.gaps import Gap
 from apiserver.agentapi.reports import CaptureReport, EndpointReport, NodeReport
 from apiserver.jsontypes import JsonObject
 from apiserver.resource.schema.files import FILE_LIST
@@ -42,6 +45,16 @@ SPEC: JsonObject = {
     },
     "ttlSecondsAfterFinished": 0,
 }
+NOON = datetime(2026, 1, 2, 12, 0, tzinfo=UTC)
+ENDPOINT = replace(
+    EndpointReport("web", "u", "cali1", "Finished", 1, 2, 3, 4, "EndTime", "the end"),
+    expired_packets=1,
+    expired_bytes=2,
+    gaps=(Gap(NOON, NOON, "AgentRestart"),),
+    first_packet_time="2026-01-02T11:00:00.000001Z",
+    last_packet_time="2026-01-02T12:30:00.000000Z",
+    folded=2,
+)
 
 
 def properties_of(schema, path=""):
@@ -68,8 +81,7 @@ def test_a_spec_as_it_is_stored_fits_too():
 
 
 def test_a_status_as_it_is_stored_fits_and_loses_nothing():
-    endpoint = EndpointReport("web", "u", "cali1", "Finished", 1, 2, 3, 4, "EndTime", "the end")
-    node = NodeStatus("n1", "boot", 1, 1, "/pcap", (endpoint.to_json(),), ("web_cali1.pcap",))
+    node = NodeStatus("n1", "boot", 1, 1, "/pcap", (ENDPOINT.to_json(),), ("web_cali1.pcap",))
     status = merge_nodes({}, [node], observed_time="2026-01-02T15:00:00Z")
 
     pruned = prune({"status": status}, SCHEMA)
@@ -105,8 +117,7 @@ def test_a_list_of_files_fits_and_loses_nothing():
 
 
 def test_a_report_fits_and_loses_nothing():
-    endpoint = EndpointReport("web", "u", "cali1", "Finished", 1, 2, 3, 4, "EndTime", "the end")
-    capture = CaptureReport("shop", "http", "u1", 1, "/pcap", (endpoint,), ("web_cali1.pcap",))
+    capture = CaptureReport("shop", "http", "u1", 1, "/pcap", (ENDPOINT,), ("web_cali1.pcap",))
     report: JsonObject = {"spec": NodeReport("n1", "boot", 1, True, (capture,)).to_json()}
 
     pruned = prune(report, REPORT)

@@ -17,6 +17,14 @@ def entry_of(*endpoints, files=()):
     return as_sent(status_with(node("n1", *endpoints, files=files)))["files"][0]
 
 
+def time(minute):
+    return f"2026-01-02T15:{minute:02}:00.000000Z"
+
+
+def gap(minute, reason="AgentRestart"):
+    return {"from": time(minute), "to": time(minute + 1), "reason": reason}
+
+
 def test_what_is_small_stays_as_it_is():
     entry = entry_of(endpoint("a"), ended("b"))
 
@@ -42,6 +50,8 @@ def test_of_ended_endpoints_200_are_told_one_by_one():
         "droppedRing": 100,
         "droppedWriter": 0,
         "dropped": 100,
+        "expiredPackets": 0,
+        "expiredBytes": 0,
         "lossless": False,
         "folded": 100,
         "stopReason": "Deleted",
@@ -58,6 +68,51 @@ def test_what_the_agent_has_folded_is_folded_into_the_rest():
     last = status["files"][0]["endpoints"][-1]
     assert (last["folded"], last["packets"], last["stopReason"]) == (1001, 5, "Mixed")
     assert status["pods"] == 1201
+
+
+def test_ended_endpoints_that_become_one_have_their_times_and_one_gap():
+    early = ended("a", gaps=[gap(1), gap(3)], firstPacketTime=time(0), lastPacketTime=time(5))
+    late = ended("b", gaps=[gap(2, "DiskPressure")], lastPacketTime=time(9), expiredPackets=7)
+    entry = entry_of(early, late, ended("c"))
+
+    (rest,) = as_sent(bounded_entry(entry, max_bytes=500))["endpoints"]
+
+    assert rest["gaps"] == [{"from": time(1), "to": time(4), "reason": "Mixed"}]
+    assert (rest["firstPacketTime"], rest["lastPacketTime"]) == (time(0), time(9))
+    assert (rest["expiredPackets"], rest["dropped"], rest["lossless"]) == (7, 0, False)
+
+
+@pytest.mark.parametrize(
+    "loss", [{"dropped": 1}, {"expiredPackets": 1}, {"gaps": [gap(1)]}], ids=str
+)
+def test_several_endpoints_are_lossless_if_each_is(loss):
+    whole, lossy = entry_of(ended("a"), ended("b")), entry_of(ended("a"), ended("b", **loss))
+
+    (all_kept,) = as_sent(bounded_entry(whole, max_bytes=1))["endpoints"]
+    (some_lost,) = as_sent(bounded_entry(lossy, max_bytes=1))["endpoints"]
+
+    assert (all_kept["lossless"], some_lost["lossless"]) == (True, False)
+
+
+def test_what_stopped_for_want_of_room_among_others_that_failed_is_not_all_of_them():
+    stopped = endpoint("a", "Error", stopReason="DiskPressure")
+    mixed, alike = entry_of(stopped, endpoint("b", "Error")), entry_of(stopped)
+
+    (several,) = as_sent(bounded_entry(mixed, max_bytes=1))["endpoints"]
+    (one,) = as_sent(bounded_entry(alike, max_bytes=1))["endpoints"]
+
+    assert "stopReason" not in several
+    assert one["stopReason"] == "DiskPressure"
+
+
+def test_gaps_become_fewer_where_there_is_not_room_for_all():
+    entry = entry_of(endpoint(gaps=[gap(i) for i in range(10)]))
+
+    small = as_sent(bounded_entry(entry, max_bytes=1000))
+
+    first, *others = small["endpoints"][0]["gaps"]
+    assert first == {"from": time(0), "to": time(8), "reason": "AgentRestart"}
+    assert others == [gap(8), gap(9)]
 
 
 def test_the_newest_500_files_are_named():
@@ -125,7 +180,8 @@ def test_the_whole_status_is_bounded_whatever_nodes_report(nodes):
 )
 def test_to_be_cut_twice_is_to_be_cut_once(states, names, sizes):
     endpoints = [
-        endpoint(f"p{i}", state, packets=i, stopReason="EndTime") for i, state in enumerate(states)
+        endpoint(f"p{i}", state, packets=i, stopReason="EndTime", gaps=[gap(i % 9)] * (i % 11))
+        for i, state in enumerate(states)
     ]
     files = [f"web_cali1-20260102T1500{i:02}.000000Z.pcap" for i in names]
     entry = entry_of(*endpoints, files=files)

@@ -20,6 +20,7 @@ from tests.support.statuses import (
 
 SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
 ATTACHED = endpoint(state="WaitingForTraffic")
+NO_ROOM = endpoint("full", "Error", stopReason="DiskPressure", message="the disk is full")
 FAILED = endpoint(state="Error", message="no such interface")
 
 
@@ -97,6 +98,24 @@ def message(status, kind):
             id="no agent",
         ),
         pytest.param(
+            [node("n1", endpoint("a")), node("n2", NO_ROOM)],
+            known(),
+            ("False", "DiskPressure"),
+            id="no room on one of two",
+        ),
+        pytest.param(
+            [node("n1", ended(reason="DiskPressure"))],
+            known(),
+            ("False", "DiskPressure"),
+            id="no room, in an agent's other words",
+        ),
+        pytest.param(
+            [node("n1", FAILED, NO_ROOM)],
+            known(),
+            ("False", "EndpointsFailed"),
+            id="no room is the lesser problem",
+        ),
+        pytest.param(
             [node("n1", ATTACHED), node("n2", FAILED)],
             known(silent={"n1": NOW - 2 * MINUTE}),
             ("False", "AgentUnreachable"),
@@ -155,6 +174,27 @@ def test_ready(reports, circumstances, expected):
             known(pods=[pod(), pod("new")]),
             ("False", "Running"),
             id="at its limit, but a pod is new",
+        ),
+        *(
+            pytest.param(
+                [node("n1", ended(reason="PacketLimit"), stopped)],
+                known(),
+                ("False", "Running"),
+                id=f"no room, {stopped['state']}: it goes on by itself",
+            )
+            for stopped in (NO_ROOM, ended("b", "DiskPressure"))
+        ),
+        pytest.param(
+            [node("n1", NO_ROOM)],
+            known(end=NOW),
+            ("False", "Ending"),
+            id="no room, and the end not seen yet",
+        ),
+        pytest.param(
+            [node("n1", ended(reason="DiskPressure"))],
+            known(end=NOW),
+            ("True", "DiskPressure"),
+            id="no room until the end",
         ),
         pytest.param(
             [node("n1", ended(reason="NoMatch"))],
@@ -275,6 +315,28 @@ def test_the_message_names_some_and_counts_the_others():
         "9 failed: pod web-0 on node n0: there is no agent on its node; "
         "pod web-1 on node n1: there is no agent on its node; "
         "pod web-2 on node n2: there is no agent on its node and 6 more"
+    )
+
+
+def test_the_message_says_where_there_is_no_room():
+    status = completed(status_with(node("n1", ended(reason="DiskPressure"))), known())
+
+    assert message(status, "Ready") == (
+        "pod web on node n1: no room on the node's disk; it goes on by itself when there is"
+    )
+
+
+def test_what_was_complete_is_not_while_a_new_pod_has_no_room():
+    over = ended(reason="PacketLimit")
+    status = completed(status_with(node("n1", over)), known())
+
+    reopened = completed(
+        status_with(node("n1", over, NO_ROOM, sequence=2), status=status), known()
+    )
+
+    assert (complete(status), complete(reopened)) == (
+        ("True", "PacketLimit"),
+        ("False", "Running"),
     )
 
 

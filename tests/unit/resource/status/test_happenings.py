@@ -10,6 +10,11 @@ from tests.support.statuses import NOW, ended, endpoint, known, node, pod, statu
 
 NO_AGENT = "there is no agent on its node"
 ADVICE = "narrower filters or a shorter spec.snapLength help"
+NO_ROOM = endpoint(state="Error", stopReason="DiskPressure", message="the disk is full")
+NO_ROOM_ADVICE = (
+    "capturing has stopped there, and goes on by itself when there is room. Delete captures that are done "
+    "with, or have them keep less (spec.limits.files, fileSize)"
+)
 WAITING = endpoint(state="WaitingForTraffic")
 
 
@@ -96,12 +101,38 @@ def many(state, count, **more):
             [("Warning", "CaptureFailed", f"p{i} on node n1: {i}") for i in range(3)],
             id="failures at once are told in part",
         ),
+        pytest.param(
+            [node("n1", endpoint())],
+            [node("n1", NO_ROOM, sequence=2)],
+            [
+                (
+                    "Warning",
+                    "DiskPressure",
+                    f"No room for more packets on the disk of node n1: {NO_ROOM_ADVICE}",
+                )
+            ],
+            id="no room",
+        ),
+        pytest.param(
+            [node("n1", NO_ROOM)],
+            [node("n1", *many("Error", 5, stopReason="DiskPressure"), sequence=2)],
+            [],
+            id="no room for others on that node",
+        ),
     ],
 )
 def test_what_happened_between_two_reports(before, after, expected):
     earlier = status_with(*before)
 
     assert told(earlier, status_with(*after, status=earlier)) == expected
+
+
+def test_of_many_nodes_without_room_some_are_named():
+    status = status_with(*(node(f"n{i}", NO_ROOM) for i in range(5)))
+
+    (happening,) = happenings({}, status)
+
+    assert "of node n0, n1, n2 and 2 more: " in happening.note
 
 
 def test_the_end_is_told_with_its_reason_and_sums():
