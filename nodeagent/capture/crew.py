@@ -11,7 +11,7 @@ twenty with 10,000 each: 37 % and 25 %, for a fifth more. Two interfaces are no 
 
 import os
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from functools import partial
 
@@ -33,8 +33,14 @@ _Work = Callable[[CaptureThread, Future[Result]], None]
 class Crew:
     """Runs rings in threads. Its methods may be called from any thread; their futures always resolve."""
 
-    def __init__(self, tell: Callable[[Ring, Event], None], budget: WriteBudget) -> None:
+    def __init__(
+        self,
+        tell: Callable[[Ring, Event], None],
+        tell_counted: Callable[[Collection[Ring]], None],
+        budget: WriteBudget,
+    ) -> None:
         self._tell = tell
+        self._tell_counted = tell_counted
         self._budget = budget
         # Where rings are that have moved. It is right about a ring or will soon be: whoever does not
         # find the ring there asks again.
@@ -132,7 +138,9 @@ class Crew:
             return another
 
     def _make_thread(self, name: str) -> CaptureThread:
-        return CaptureThread(self._tell, self._budget, self._balance, name=name)
+        return CaptureThread(
+            self._tell, self._tell_counted, self._budget, self._balance, name=name
+        )
 
 
 def _ask(others: tuple[CaptureThread, ...], done: Future[None]) -> None:

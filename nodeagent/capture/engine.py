@@ -5,7 +5,7 @@ worker threads, so that neither the event loop nor another ring waits for it.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Hashable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for_all
 from contextlib import asynccontextmanager, suppress
@@ -106,7 +106,7 @@ class Engine:
         self._untold: set[Ring] = set()  # whose `Counted` waits for the loop
         self._ring_budget = RingBudget(ring_budget_bytes, largest_bytes=ring_bytes)
         self._write_budget = WriteBudget(self._hear_of_budget)
-        self._crew = Crew(self._hear, self._write_budget)
+        self._crew = Crew(self._hear, self._hear_counted, self._write_budget)
 
     async def start(  # noqa: PLR0913 - all by name, and most have a default
         self,
@@ -251,17 +251,23 @@ class Engine:
 
     def _hear(self, ring: Ring, event: Event) -> None:
         """Pass an event on to the event loop; called in a capture thread."""
-        if isinstance(event, Counted):
-            if ring in self._untold:
-                return
-            self._untold.add(ring)
         with suppress(RuntimeError):  # the loop is closed: nobody listens any more
             self._loop.call_soon_threadsafe(self._tell, ring, event)
 
+    def _hear_counted(self, rings: Collection[Ring]) -> None:
+        """Pass on that counters changed; what the loop has not told yet it tells once."""
+        if news := [ring for ring in rings if ring not in self._untold]:
+            self._untold.update(news)
+            with suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._tell_counted, news)
+
+    def _tell_counted(self, rings: Collection[Ring]) -> None:
+        # First, so that a batch that is counted from here on is told of again.
+        self._untold.difference_update(rings)
+        for ring in rings:
+            self._tell(ring, Counted(ring.key))
+
     def _tell(self, ring: Ring, event: Event) -> None:
-        if isinstance(event, Counted):
-            # First, so that a batch that is counted from here on is told of again.
-            self._untold.discard(ring)
         member = self._members.get(ring.key)
         if member is None or member.ring is not ring:
             return

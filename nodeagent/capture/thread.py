@@ -6,6 +6,9 @@ ring gets one batch per round, so that none starves; an idle thread is woken by 
 ring that drains has a time limit: the kernel hands over a partly filled block within two block
 timeouts, and what has not come after four will not come.
 
+Where all that was read had waited for its time, and not for a block to be full, the thread lets blocks
+of all rings come for some milliseconds, with an eye on how full the rings are and on commands.
+
 Where the write budget is spent, rings are not waited for, and the kernel counts what it drops.
 """
 
@@ -15,7 +18,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -25,7 +28,8 @@ from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.commands import Commands, Result, begin
 from nodeagent.capture.counters import Counters, Tally
 from nodeagent.capture.drain import Drain
-from nodeagent.capture.events import Counted, Ended, Event, Rotated, Spent, WriteFailed
+from nodeagent.capture.events import Ended, Event, Rotated, Spent, WriteFailed
+from nodeagent.capture.gathering import Gathering
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.notices import Notices
 from nodeagent.capture.ring import Ring
@@ -50,12 +54,14 @@ Command = Callable[[Future[Result]], None]
 class CaptureThread:
     """Runs rings. What comes before `runs` is for any thread, the rest for its own.
 
-    `balance` is called once in a while with the shares of its time that its rings took.
+    `tell_counted` is called with rings whose counters changed, `balance` once in a while with
+    the shares of its time that its rings took.
     """
 
     def __init__(
         self,
         tell: Callable[[Ring, Event], None],
+        tell_counted: Callable[[Collection[Ring]], None],
         budget: WriteBudget,
         balance: "Callable[[CaptureThread, Mapping[Ring, float]], None]",
         *,
@@ -70,8 +76,9 @@ class CaptureThread:
         self._is_paused = False
         self._workload = Workload[Ring](time.monotonic())
         self._ages = Alarms[Ring]()
-        self._notices = Notices(lambda ring: tell(ring, Counted(ring.key)))
+        self._notices = Notices[Ring](tell_counted)
         self._commands = Commands()
+        self._gathering = Gathering(self._commands)
         self._links = LinkNotices()
         self._links_of: dict[int, Ring] = {}  # by the descriptor of a ring's own link notices
         self._epoll = select.epoll()
@@ -185,6 +192,8 @@ class CaptureThread:
                 elif fd in self._rings:
                     self._serve(self._rings[fd], events)
             self._end_round(time.monotonic())
+            if self._gathering.take() and not self._drains and not self._is_paused:
+                self._gathering.rest([ring.handle for ring in self._rings.values()])
 
     def _end_round(self, now: float) -> None:
         if self._drains:
@@ -320,6 +329,7 @@ class CaptureThread:
         except Exception as error:  # noqa: BLE001 - the ring's life ends here
             self._fail(ring, error)
             return
+        self._gathering.note(ring.handle)
         self._workload.note(ring, time.monotonic() - began)
         self._report(ring)
         if ring.is_spent:

@@ -56,6 +56,7 @@ from nodeagent.libpcap.program import (
 )
 from nodeagent.libpcap.ringview import (
     Batch,
+    Mark,
     OutOfStepError,
     RingMapping,
     RingMappingError,
@@ -215,6 +216,15 @@ class LiveHandle:
             return self._view.look(most, room)
         except OutOfStepError as error:
             raise CaptureError(self.interface, "read", _OUT_OF_STEP) from error
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether what was read last had been waiting for its time, not for room in the ring."""
+        return self._view.is_calm
+
+    def mark(self) -> Mark:
+        """Return what says that the ring fills up, until something is read again."""
+        return self._view.mark()
 
     def dispatch(self, file: DumpFile, batch: Batch) -> None:
         """Write packets that wait to `file`.

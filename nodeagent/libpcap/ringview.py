@@ -16,6 +16,7 @@ libpcap 1.9 to 1.10; shown by tests/node/test_ring_view.py):
 * The numbers are in one cache line, whose status the kernel writes last, behind a barrier.
 """
 
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from nodeagent.libpcap.binding import CData, ffi, libc
@@ -47,6 +48,22 @@ class RingMappingError(Exception):
     """The ring is not mapped: it has another size than it was asked to have, or there is no memory."""
 
 
+# A ring fills up if more than this part of it waits.
+_MARK_SHARE: Final = 4
+
+
+class Mark(NamedTuple):
+    """The word of a ring that says whether a quarter of it waits, as long as nothing of it is read."""
+
+    words: memoryview
+    at: int
+
+
+def is_any_reached(marks: Iterable[Mark]) -> bool:
+    """Tell whether one of the rings fills up."""
+    return any(words[at] & _OF_USER for words, at in marks)
+
+
 class Batch(NamedTuple):
     """Packets that wait one behind the other; in a file they take at most `most_bytes`.
 
@@ -73,6 +90,8 @@ class RingView:
         self._words = words
         self._blocks = len(words) // _BLOCK_WORDS
         self._sequence, self._at, self._left = 1, 0, 0
+        # Blocks of what was taken last were hardly half full: they came by their time, not by their size.
+        self.is_calm = True
 
     def look(self, most: int, room: int) -> Batch:
         """Return the packets that wait: at most so many, of so many bytes together.
@@ -116,7 +135,14 @@ class RingView:
 
     def advance(self, batch: Batch) -> None:
         """Go on behind packets that libpcap has taken."""
+        blocks = batch.sequence - self._sequence
+        self.is_calm = not batch.left and 2 * batch.most_bytes < blocks * BLOCK_BYTES
         self._sequence, self._at, self._left = batch.sequence, batch.at, batch.left
+
+    def mark(self) -> Mark:
+        """Return what to look at while nothing is read."""
+        ahead = self._sequence - 1 + self._blocks // _MARK_SHARE
+        return Mark(self._words, ahead % self._blocks * _BLOCK_WORDS + _STATUS)
 
     def _walk(self, at: int, most: int, room: int) -> "_Steps":
         """Go from packet to packet within a block."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from nodeagent.libpcap.ringview import BLOCK_BYTES, OutOfStepError, RingView
+from nodeagent.libpcap.ringview import BLOCK_BYTES, OutOfStepError, RingView, is_any_reached
 
 BLOCKS = 4
 HEADER_BYTES = 48
@@ -153,3 +153,46 @@ def test_another_block_than_the_next_is_noticed():
 
     with pytest.raises(OutOfStepError):
         ring.view().look(ANY, ANY)
+
+
+def test_what_came_by_its_time_is_calm():
+    ring = Ring()
+    ring.fill(100, 100)
+    ring.fill(100)
+    view = ring.view()
+
+    view.advance(view.look(ANY, ANY))
+
+    assert view.is_calm
+
+
+def test_what_filled_a_block_is_not_calm():
+    ring = Ring()
+    ring.fill(*[BLOCK_BYTES // 4] * 3)
+    view = ring.view()
+
+    view.advance(view.look(ANY, ANY))
+
+    assert not view.is_calm
+
+
+def test_what_is_read_in_parts_is_not_calm():
+    ring = Ring()
+    ring.fill(100, 100)
+    view = ring.view()
+
+    view.advance(view.look(1, ANY))
+
+    assert not view.is_calm
+
+
+def test_a_mark_is_reached_once_more_than_a_quarter_waits():
+    ring = Ring()
+    mark = ring.view().mark()
+
+    ring.fill(100)
+    before = is_any_reached([mark])
+    ring.fill(100)
+
+    assert not before
+    assert is_any_reached([mark])
