@@ -23,7 +23,8 @@ from nodeagent.capture.plan import Activity, Planned, make_plan
 from nodeagent.capture.selection import Selections
 from nodeagent.config import Config, InCluster, Output, Standalone
 from nodeagent.discovery.endpoints import Endpoint, HostTap, NamedTap, PodTap, Tap
-from nodeagent.discovery.links import Link, following_links
+from nodeagent.discovery.link import Link
+from nodeagent.discovery.links import following_links
 from nodeagent.discovery.pod import Pod, read_pod
 from nodeagent.discovery.pods import Pods, Rhythm, following_pods
 from nodeagent.discovery.workloads import WorkloadsError, following_workloads

@@ -25,7 +25,7 @@ from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import REAL, Times
 from nodeagent.cluster.captures import CaptureSet
 from nodeagent.discovery.endpoints import Endpoint
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from nodeagent.diskside import DiskSide
 from nodeagent.enginenews import EngineNews
 from nodeagent.figures import Rotated, Work, work_of

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from apiserver.upstream.backoff import Backoff, Jitter
 from nodeagent.discovery.inside import NamespaceError, following_links_inside
-from nodeagent.discovery.links import Link, LinksError
+from nodeagent.discovery.link import Link
+from nodeagent.discovery.links import LinksError
 from nodeagent.discovery.podendpoints import Interior
 from nodeagent.discovery.sandbox import WatchedSandbox
 

@@ -13,6 +13,7 @@ from contextlib import asynccontextmanager, suppress
 from types import MappingProxyType
 from typing import Final
 
+from nodeagent.discovery.link import Link
 from nodeagent.discovery.rtnetlink import (
     DELETED_LINK,
     DONE,
@@ -20,23 +21,12 @@ from nodeagent.discovery.rtnetlink import (
     ERROR,
     LINKS_GROUP,
     NEW_LINK,
-    NO_NAMESPACE,
-    Link,
     Message,
     all_links_request,
     read_code,
     read_link,
     read_messages,
 )
-
-__all__ = [
-    "NO_NAMESPACE",
-    "Link",
-    "Links",
-    "LinksError",
-    "following_links",
-    "open_links_socket",
-]
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from nodeagent.discovery.endpoints import BY_NAME, Endpoint, HostTap, PodTap, ProcessId, Tap
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from nodeagent.discovery.pod import Pod
 
 # A ring takes memory and a thread; a pod that may make interfaces can make any number of them.

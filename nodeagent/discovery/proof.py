@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Final, Generic, Protocol, TypeAlias, TypeVar
 
 from nodeagent.discovery.endpoints import ProcessId
-from nodeagent.discovery.links import NO_NAMESPACE, Link
+from nodeagent.discovery.link import NO_NAMESPACE, Link
 
 # Drivers whose links are two ends of one wire. Others name a namespace as well, for another reason:
 # that of a macvlan's lower link, or of a tunnel's outer packets.

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from nodeagent.discovery.links import Link, LinksError
+from nodeagent.discovery.link import Link
+from nodeagent.discovery.links import LinksError
 from nodeagent.discovery.rtnetlink import (
     ERROR,
     Message,

@@ -16,7 +16,7 @@ from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.cluster.captureset import CaptureSet, Sighting
 from nodeagent.discovery.endpoints import BY_NAME, Endpoint, Tap
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from nodeagent.reconcile import Reconciler
 
 START = datetime(2026, 1, 2, 15, 0, tzinfo=UTC)

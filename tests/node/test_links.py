@@ -6,7 +6,8 @@ import subprocess
 import pytest
 import uvloop
 
-from nodeagent.discovery.links import Link, Links, following_links
+from nodeagent.discovery.link import Link
+from nodeagent.discovery.links import Links, following_links
 
 
 @pytest.fixture(params=["asyncio", "uvloop"], ids=str)

@@ -10,7 +10,7 @@ import pytest
 
 from apiserver.agentapi.reports import EndpointReport
 from nodeagent.discovery.endpoints import HostTap, ProcessId
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from tests.node.loop import Agent, capture, endpoint
 from tests.node.podside import Inhabitant, inhabited, open_second_link, send_to_pod
 from tests.support.netns import Pod, ip, open_pod

@@ -10,7 +10,7 @@ from apiserver.resource.spec.codec import decode_capture
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.cluster.captureset import CaptureSet, Sighting
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from nodeagent.reconcile import Reconciler
 from tests.fakes.engine import FakeEngine
 from tests.node.loop import START, Reported, capture, endpoint

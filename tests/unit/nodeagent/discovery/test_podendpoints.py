@@ -1,7 +1,7 @@
 import pytest
 
 from nodeagent.discovery.endpoints import EndpointPort, HostTap, PodTap, ProcessId
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from nodeagent.discovery.pod import Pod
 from nodeagent.discovery.podendpoints import (
     MAX_INTERFACES,

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from nodeagent.discovery.endpoints import ProcessId
-from nodeagent.discovery.links import NO_NAMESPACE, Link
+from nodeagent.discovery.link import NO_NAMESPACE, Link
 from nodeagent.discovery.proof import Proofs
 
 

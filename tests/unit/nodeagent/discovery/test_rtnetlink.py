@@ -4,13 +4,12 @@ import struct
 
 import pytest
 
+from nodeagent.discovery.link import NO_NAMESPACE, Link
 from nodeagent.discovery.rtnetlink import (
     DELETED_LINK,
     DONE,
     ERROR,
     NEW_LINK,
-    NO_NAMESPACE,
-    Link,
     link_request,
     namespace_request,
     read_code,
@@ -66,26 +65,6 @@ def test_what_a_bridge_says_of_its_ports_is_none():
     body = link(5, attribute(NAME, b"cali1\0"), family=AF_BRIDGE)
 
     assert read_links(message(DELETED_LINK, body)) == [None]
-
-
-@pytest.mark.parametrize("size", [0, 1, 15])
-def test_what_is_left_of_a_datagram_is_nothing(size):
-    datagram = message(NEW_LINK, link(5)) + bytes(size)
-
-    assert len(list(read_messages(datagram))) == 1
-
-
-@pytest.mark.parametrize(
-    "size",
-    [pytest.param(0, id="nothing"), pytest.param(3, id="less than its own head")],
-)
-def test_lengths_that_cannot_be_do_not_hold_it_up(size):
-    broken = struct.pack("=HH", size, NAME) + b"x" * 8
-
-    (found,) = read_links(message(NEW_LINK, link(5, broken)))
-
-    assert found.index == 5
-    assert list(read_messages(struct.pack("=IHHII", size, 16, 0, 0, 0)))
 
 
 @pytest.mark.parametrize(
