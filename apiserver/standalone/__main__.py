@@ -27,6 +27,8 @@ DEFAULT_NODE = "this-machine"
 READY_SECONDS = 30.0
 # The node is named in its certificate (RFC 5280, ub-common-name).
 MAX_COMMON_NAME = 64
+# Of a node, where the kubelet would evict pods, agents leave far more; a person's disk is often as full.
+_MIN_FREE_PERCENT = 1
 # A process tells nobody that it listens now; so it is asked.
 _RETRY_SECONDS = 0.05
 
@@ -112,6 +114,7 @@ def _agent_arguments(
         f"--tls-private-key-file={layout.agent.key}",
         f"--client-ca-file={layout.authority.certificate}",
         f"--log-level={options.log_level}",
+        f"--min-free-percent={_MIN_FREE_PERCENT}",
     ]
 
 

@@ -9,9 +9,6 @@ from tests.cluster.cluster import Cluster
 from tests.cluster.workloads import Document
 from tests.support.client import capture, collection
 
-# Where the nodes keep files of captures, in their own file systems.
-FILES = Path("var/log/calico/pcap")
-
 _RUNNING = ("WaitingForTraffic", "Capturing")
 
 

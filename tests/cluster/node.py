@@ -21,6 +21,8 @@ from tests.cluster.workloads import IMAGE
 # The node's own files, as it sees them.
 _FILES = "/var/lib/node"
 _CONTAINERD = "/run/containerd/containerd.sock"
+# Room for captures, beyond what agents leave free.
+_CAPTURE_DISK_BYTES = 4 << 30
 # What the kubelet would set for the whole machine, and is content to find set.
 _TUNABLES = {
     "vm/overcommit_memory": 1,
@@ -64,6 +66,11 @@ class Node:
             self._make_pods_gateway()
         self._write_containerd_files()
         self.containerd = self._start("containerd", f"--config={_FILES}/containerd.toml")
+
+    @property
+    def captures(self) -> Path:
+        """The directory of capture files, as it is seen from the machine while the node is there."""
+        return Path(f"/proc/{self._sandbox.pid}/root/var/log/calico/pcap")
 
     def run(
         self, *command: str, stdin: bytes | None = None, check: bool = True
@@ -119,6 +126,10 @@ class Node:
             self.run("mount", "--bind", str(file), f"/proc/sys/{name}")
         for path in ("var/lib", "var/log"):
             self.run("mount", "--bind", str(self.root / path), f"/{path}")
+        # Agents capture nothing on a disk that is nearly full, as this machine's may be.
+        self.run("mkdir", "/var/log/calico")
+        size = f"mode=755,size={_CAPTURE_DISK_BYTES}"
+        self.run("mount", "-t", "tmpfs", "-o", size, "tmpfs", "/var/log/calico")
         self.run("hostname", self.name)
 
     def _make_pods_gateway(self) -> None:

@@ -124,6 +124,6 @@ def hold(cluster, namespace):
 
 def files_on_nodes(cluster) -> set[bytes]:
     """Return what all capture files with packets hold, wherever they are."""
-    directories = [node.root / captures.FILES for node in cluster.nodes]
+    directories = [node.captures for node in cluster.nodes]
     files = (each.read_bytes() for there in directories for each in there.rglob("*.pcap"))
     return {each for each in files if len(each) > PCAP_HEADER_BYTES}

@@ -12,7 +12,6 @@ import pytest
 from asyncinotify import Inotify, Mask
 
 from tests.cluster import captures
-from tests.cluster.captures import FILES
 from tests.cluster.cluster import Cluster
 from tests.cluster.interruptions import (
     replace_agent,
@@ -80,7 +79,7 @@ class Running:
         return {each.pod: each.packets for each in ended}
 
     def _on_disk(self, node: str) -> Path:
-        return self.cluster.node(node).root / FILES / self.namespace / self.name
+        return self.cluster.node(node).captures / self.namespace / self.name
 
 
 @pytest.fixture(scope="module")

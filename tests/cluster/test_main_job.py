@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 
 from tests.cluster import captures
-from tests.cluster.captures import FILES
 from tests.cluster.cluster import Cluster
 from tests.cluster.traffic import link_of, watched_by_tcpdump
 from tests.cluster.workloads import Document, deployment, pod, service
@@ -82,7 +81,7 @@ def test_the_files_have_all_packets_of_the_selected_pods_and_of_no_others(
 def test_a_deleted_namespace_takes_captures_and_files_along(product: Cluster):
     namespace = "short-lived"
     product.make_namespace(namespace)
-    directories = [node.root / FILES / namespace / "all" for node in product.nodes]
+    directories = [node.captures / namespace / "all" for node in product.nodes]
     product.apply(*(pod(node.name, node=node.name) for node in product.nodes), namespace=namespace)
     captures.create(product, namespace)
     captures.until_running(product, namespace, "node-a", "node-b")
@@ -107,7 +106,7 @@ def test_a_capture_that_a_deployment_owns_goes_with_it(product: Cluster, namespa
 
     # The garbage collector looks for new kinds of resources every 30 s.
     product.wait("delete", "packetcaptures.p/all", namespace=namespace, seconds=90)
-    until_removed(node.root / FILES / namespace / "all")
+    until_removed(node.captures / namespace / "all")
 
 
 def test_kubectl_waits_for_describes_and_explains_captures(product: Cluster, namespace: str):

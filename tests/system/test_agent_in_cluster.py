@@ -61,6 +61,8 @@ def running(tmp_path):
             "--bind-address=127.0.0.1",
             f"--secure-port={files_port}",
             f"--healthz-port={health_port}",
+            "--min-free-percent=0",
+            "--min-free-bytes=0",
             cwd=ROOT,
             stderr=asyncio.subprocess.PIPE,
             env=os.environ | {"NODE_NAME": "n1", "POD_NAMESPACE": "packetcapture"},
