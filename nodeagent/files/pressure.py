@@ -181,12 +181,13 @@ def decide(
     goal = 0
     if is_wanted and not is_over:
         goal = bounds.reserve if attainable >= bounds.reserve else bounds.least
-    usage.subtract(_usage(beyond))
+    remove = (*beyond, *_oldest(others, goal - left))
+    usage.subtract(_usage(remove))
     pressure = Pressure(
         (before.everywhere or _why(disk, bounds, room)) if is_over else "",
         tuple(_over_share(usage, bounds, before)),
     )
-    return Decision((*beyond, *_oldest(others, goal - left)), pressure, room)
+    return Decision(remove, pressure, room)
 
 
 def _beyond_share(

@@ -106,6 +106,15 @@ def test_the_oldest_rotated_files_make_a_reserve():
     ]
 
 
+def test_a_namespace_that_loses_a_file_to_the_floor_may_go_on_at_once():
+    stopped = Pressure(namespaces=(("shop", "full"),))
+    full = Disk(1000 * MIB, free=45 * MIB)
+
+    decision = decide(some(6), full, BOUNDS, before=stopped, is_wanted=False)
+
+    assert (names(decision.remove), decision.pressure) == (["f0"], NO_PRESSURE)
+
+
 def test_while_nothing_runs_no_reserve_is_made():
     files = [*some(5), *some(5, namespace="bank")]
 
