@@ -5,14 +5,17 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, TextIO
 
 from nodeagent.capturedpackets.cleaning import BeingWrittenError, clean_files
 from nodeagent.capturedpackets.copying import (
+    CopyError,
     Destination,
     Folder,
     IntoItselfError,
+    OutputError,
     copy_files,
     open_archive,
     refuse_within,
@@ -52,16 +55,19 @@ def main(arguments: list[str], environment: Mapping[str, str] = os.environ) -> i
     signal.signal(signal.SIGIO, signal.SIG_IGN)
     command: Callable[[argparse.Namespace], int] = options.run
     try:
-        return command(options)
-    except (OSError, IntoItselfError) as error:
+        code = command(options)
+        sys.stdout.flush()
+    except (OSError, IntoItselfError, OutputError) as error:
         _complain(error)
-        return FAILED
+        _abandon_output()
+        code = FAILED
+    return code
 
 
 def _list(options: argparse.Namespace) -> int:
     lines = list(list_lines(_captures(options)))
     if lines:
-        sys.stdout.write(render(lines))
+        _tell(sys.stdout, render(lines))
         return DONE
     sys.stderr.write(f"No capture files found{_where(options)}.\n")
     return FAILED if options.name else DONE
@@ -79,7 +85,7 @@ def _copy_to(destination: Destination, options: argparse.Namespace, *, told: Tex
     def copy(capture: OpenCapture) -> None:
         # Pods of two namespaces may be of one name.
         folder = capture.namespace if options.all_namespaces else ""
-        told.write(f"Copy capture files for {capture} to {options.dest}\n")
+        _tell(told, f"Copy capture files for {capture} to {options.dest}\n")
         copy_files(capture, destination, folder=folder)
 
     return _for_each(options, copy)
@@ -88,7 +94,7 @@ def _copy_to(destination: Destination, options: argparse.Namespace, *, told: Tex
 def _clean(options: argparse.Namespace) -> int:
     def clean(capture: OpenCapture) -> None:
         clean_files(capture)
-        sys.stdout.write(f"Clean capture files for {capture}\n")
+        _tell(sys.stdout, f"Clean capture files for {capture}\n")
 
     return _for_each(options, clean)
 
@@ -103,7 +109,7 @@ def _for_each(options: argparse.Namespace, act: Callable[[OpenCapture], None]) -
         except BeingWrittenError as error:
             _complain(error)
             codes.add(REFUSED)
-        except (OSError, EOFError) as error:
+        except (OSError, CopyError) as error:
             _complain(error)
             codes.add(FAILED)
     if not codes:
@@ -122,9 +128,27 @@ def _where(options: argparse.Namespace) -> str:
     return of if options.all_namespaces else f"{of} in namespace {options.namespace}"
 
 
+def _tell(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except OSError as error:
+        raise OutputError(error.strerror) from error
+
+
 def _complain(error: Exception) -> None:
-    said = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) else str(error)
+    said = str(error)
+    if isinstance(error, OSError):
+        said = ": ".join(str(each) for each in (error.filename, error.strerror) if each)
     sys.stderr.write(f"{said}\n")
+
+
+def _abandon_output() -> None:
+    """Have nothing written again, and complained about again, when Python ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        with suppress(OSError):
+            sys.stdout.close()
 
 
 def _parser(capture_dir: str) -> argparse.ArgumentParser:

@@ -19,6 +19,20 @@ class IntoItselfError(Exception):
     """The destination is where the captures are."""
 
 
+class CopyError(Exception):
+    """A file of a capture cannot be copied, for this `reason`."""
+
+    def __init__(self, capture: OpenCapture, file: str, reason: str) -> None:
+        super().__init__(f"{capture}: {file}: {reason}")
+        self.capture = str(capture)
+        self.file = file
+        self.reason = reason
+
+
+class OutputError(Exception):
+    """Standard output cannot be written, or nothing that follows there could be read."""
+
+
 class Destination(Protocol):
     """Where copies go."""
 
@@ -64,12 +78,15 @@ class Archive:
         self._archive = archive
 
     def add(self, path: str, source: OpenFile, size: int) -> None:
-        """Append a file. Raises OSError."""
+        """Append a file. Raises OutputError: half a file is not to be taken back."""
         entry = tarfile.TarInfo(path)
         entry.size, entry.mode, entry.mtime = size, _MODE, int(source.status.st_mtime)
-        with open(source.descriptor, "rb", closefd=False) as content:
-            content.seek(0)
-            self._archive.addfile(entry, content)
+        try:
+            with open(source.descriptor, "rb", closefd=False) as content:
+                content.seek(0)
+                self._archive.addfile(entry, content)
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror or error}") from error
 
     def remove(self, path: str) -> None:
         """Let it be: what is sent is sent. Its packets are there twice, and none is missing."""
@@ -100,7 +117,12 @@ def copy_files(capture: OpenCapture, destination: Destination, *, folder: str = 
     """Copy all files of a capture into a folder of the destination.
 
     First those under active names: one that is rotated meanwhile is listed again with the rotated ones,
-    and takes the place of its first copy. Raises OSError.
+    and takes the place of its first copy.
+
+    Raises:
+        CopyError: A file cannot be read, or stored.
+        OutputError: The archive is not to be gone on with.
+        OSError: The capture cannot be read.
     """
     places: dict[tuple[int, int], str] = {}
     for is_rotated in (False, True):
@@ -110,11 +132,21 @@ def copy_files(capture: OpenCapture, destination: Destination, *, folder: str = 
             # Retention or a rotation may have been faster; and what is no file is no capture file.
             with suppress(FileNotFoundError, NotAFileError), capture.open(name) as source:
                 place = str(PurePosixPath(folder, name))
-                destination.add(place, source, _whole_bytes(source))
+                _add(capture, source, destination, place)
                 identity = source.status.st_dev, source.status.st_ino
                 if identity in places:
                     destination.remove(places[identity])
                 places[identity] = place
+
+
+def _add(capture: OpenCapture, source: OpenFile, destination: Destination, place: str) -> None:
+    try:
+        destination.add(place, source, _whole_bytes(source))
+    except OSError as error:
+        where = f"{error.filename2 or error.filename}: " if error.filename else ""
+        raise CopyError(capture, source.name, f"{where}{error.strerror}") from error
+    except EOFError as error:
+        raise CopyError(capture, source.name, str(error)) from error
 
 
 def _whole_bytes(source: OpenFile) -> int:

@@ -11,7 +11,7 @@ import fcntl
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -120,12 +120,13 @@ def open_captures(
 ) -> Iterator[OpenCapture]:
     """Yield the captures that have a directory, by namespace and name; each is open until the next.
 
-    All of them, or those of one namespace, or of one name. Raises OSError.
+    All of them, or those of one namespace, or of one name. One that goes meanwhile is none. Raises
+    OSError.
     """
     with _opened(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC) as top:
         for space in _directories(top):
             if namespace in {None, space}:
-                with _opened(space, _DIRECTORY, within=top) as parent:
+                with suppress(FileNotFoundError), _opened(space, _DIRECTORY, within=top) as parent:
                     yield from _open_each(space, parent, name)
 
 
@@ -137,7 +138,10 @@ def descriptor_path(descriptor: int) -> Path:
 def _open_each(namespace: str, parent: int, name: str | None) -> Iterator[OpenCapture]:
     for each in _directories(parent):
         if name in {None, each}:
-            with _opened(each, _DIRECTORY, within=parent) as directory:
+            with (
+                suppress(FileNotFoundError),
+                _opened(each, _DIRECTORY, within=parent) as directory,
+            ):
                 yield OpenCapture(namespace, each, parent, directory)
 
 

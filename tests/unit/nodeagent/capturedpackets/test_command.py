@@ -1,7 +1,11 @@
 """`captured-packets` as an administrator types it, over directories as an agent leaves them."""
 
+import contextlib
+import errno
 import io
 import os
+import resource
+import shutil
 import sys
 import tarfile
 
@@ -10,6 +14,8 @@ import pytest
 from apiserver.agentapi.reports import EndpointReport
 from apiserver.resource.types import CaptureUID
 from nodeagent.capturedpackets.command import main
+from nodeagent.capturedpackets.copying import OutputError, open_archive
+from nodeagent.capturedpackets.found import open_captures
 from nodeagent.files.directory import open_directory
 from nodeagent.files.memory import DirectoryState, EndpointMemory, FileMemory
 from tests.fakes.savefiles import a_file_header, a_record, a_savefile
@@ -241,6 +247,103 @@ def test_an_archive_goes_to_standard_output(captures, root, monkeypatch):
     assert code == 0
     assert err.getvalue() == "Copy capture files for shop/http to -\n"
     assert content == {f"shop/{name}": (source / name).read_bytes() for name in (ACTIVE, ROTATED)}
+
+
+def test_a_capture_that_goes_while_others_are_looked_at_is_left_out(captures, root):
+    for name in ("a", "b", "c"):
+        captures(f"default/{name}")
+
+    found = open_captures(root)
+    names = [next(found).name]
+    shutil.rmtree(root / "default" / "b")
+    names += [each.name for each in found]
+
+    assert names == ["a", "c"]
+
+
+def test_a_namespace_that_goes_while_others_are_looked_at_is_left_out(captures, root):
+    for namespace in ("a", "b", "c"):
+        captures(f"{namespace}/http")
+
+    found = open_captures(root)
+    names = [next(found).namespace]
+    shutil.rmtree(root / "b")
+    names += [each.namespace for each in found]
+
+    assert names == ["a", "c"]
+
+
+class _Full(io.RawIOBase):
+    """What a disk without room or a reader that is gone is to a writer."""
+
+    def writable(self):
+        return True
+
+    def write(self, _):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        pytest.param(["list", "-a"], id="list"),
+        pytest.param(["clean", "http", "-a"], id="clean"),
+        pytest.param(["copy", "http", "-a", "-d", "-"], id="copy to an archive"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_a_failure_and_said_once(
+    captures, root, capsys, monkeypatch, arguments
+):
+    captures("default/http")
+    captures("shop/http")
+    output = io.TextIOWrapper(io.BufferedWriter(_Full()))
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", output)
+        code = main([*arguments, f"--capture-dir={root}"], {})
+
+    said = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("Copy")]
+    assert code == 1
+    assert len(said) == 1
+    assert said[0].endswith("No space left on device")
+
+
+def test_an_archive_whose_file_cannot_be_read_to_its_end_is_given_up(captures, root):
+    captures("default/http")
+    out, found = io.BytesIO(), open_captures(root)
+
+    with (
+        next(found).open(ACTIVE) as source,
+        pytest.raises(OutputError, match=f"{ACTIVE}: unexpected end of data"),
+        open_archive(out) as archive,
+    ):
+        archive.add(ACTIVE, source, source.status.st_size + 1)
+
+    with (
+        tarfile.open(fileobj=io.BytesIO(out.getvalue())) as received,
+        pytest.raises(tarfile.ReadError, match="unexpected end of data"),
+    ):
+        received.getmembers()
+
+
+@contextlib.contextmanager
+def no_room():
+    """Let no file of this process grow inside the block."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_what_fails_names_the_capture_and_the_file(run, captures, tmp_path):
+    captures("default/http")
+
+    with no_room():
+        code, _, said = run("copy", "http", "-d", str(tmp_path / "to"))
+
+    assert (code, said) == (1, f"default/http: {ACTIVE}: File too large\n")
+    assert not list((tmp_path / "to").iterdir())
 
 
 def test_files_of_a_capture_that_is_over_are_removed_and_its_memory_stays(run, captures):
