@@ -15,6 +15,7 @@ import asyncio
 import errno
 import logging
 import os
+import time
 from collections import deque
 from collections.abc import AsyncGenerator, Collection
 from contextlib import asynccontextmanager, suppress
@@ -42,6 +43,8 @@ _TELLING_FILES: Final = frozenset({_PROCESSES, _POPULATION})
 _MAX_DEPTH: Final = 8
 # Each is a watch, of which the kernel allows a user some ten thousand or more.
 _MAX_WATCHES: Final = 8192
+# What others use up, or pods that go have had, may be free later; nothing tells of that.
+_RETRY_SECONDS: Final = 30.0
 # As many as the kernel queues for one reader by default.
 _EVENTS_AT_ONCE: Final = 16_384
 
@@ -82,12 +85,16 @@ class _Watched:
 class CgroupTree:
     """Which directories are which pod's. Made by `following_cgroups`."""
 
-    def __init__(self, root: Path, inotify: Inotify) -> None:
+    def __init__(
+        self, root: Path, inotify: Inotify, *, retry_seconds: float = _RETRY_SECONDS
+    ) -> None:
         self.root = root
         self._inotify = inotify
+        self._retry_seconds = retry_seconds
         self._watched: dict[Path, _Watched] = {}
         self._pods: dict[str, tuple[Path, ...]] = {}
-        self._is_full = False
+        # Since when a watch was not to be had (monotonic seconds).
+        self._short_since: float | None = None
 
     def directories(self, uid: str) -> tuple[Path, ...]:
         """Return the cgroups of a pod: one, unless something is wrong; may be called in any thread."""
@@ -96,15 +103,37 @@ class CgroupTree:
     async def wait(self) -> frozenset[str]:
         """Return when something has changed, and has been read: the uids of the pods concerned."""
         while True:
-            first = await self._inotify.get()
-            if concerned := await asyncio.to_thread(self._take_all, first):
+            try:
+                async with asyncio.timeout(self._patience()):
+                    first = await self._inotify.get()
+            except TimeoutError:
+                # Events that came just now are lost by that.
+                concerned = await asyncio.to_thread(self._read_again)
+            else:
+                concerned = await asyncio.to_thread(self._take_all, first)
+            if concerned:
                 return concerned
 
     def read(self) -> None:
         """Read the tree anew; blocks."""
+        was_short, self._short_since = self._short_since is not None, None
         for path in tuple(self._watched):
             self._leave(path)
         self._enter(self.root)
+        if was_short and self._short_since is None:
+            log.info("no pod is overlooked any more")
+
+    def _patience(self) -> float | None:
+        """Return after how long all is to be read again, whatever is told: for want of watches."""
+        if self._short_since is None:
+            return None
+        return max(self._short_since + self._retry_seconds - time.monotonic(), 0.0)
+
+    def _read_again(self) -> frozenset[str]:
+        """Read the tree anew; return all pods that had something, or have. Blocks."""
+        before = frozenset(self._pods)
+        self.read()
+        return before | self._pods.keys()
 
     def _take_all(self, first: Event) -> frozenset[str]:
         """Note what this event says and those that are there already; return whom it concerns. Blocks."""
@@ -112,9 +141,7 @@ class CgroupTree:
         if any(event.mask & Mask.Q_OVERFLOW for event in events):
             log.warning("notices of cgroups were lost, all are read again")
         if any(event.mask & _CONFUSING for event in events):
-            before = frozenset(self._pods)
-            self.read()
-            return before | self._pods.keys()
+            return self._read_again()
         return frozenset(uid for event in events for uid in self._take(event))
 
     def _take(self, event: Event) -> Collection[str]:
@@ -187,8 +214,8 @@ class CgroupTree:
         return watched
 
     def _complain(self, problem: str) -> None:
-        if not self._is_full:
-            self._is_full = True
+        if self._short_since is None:
+            self._short_since = time.monotonic()
             log.warning("pods may be overlooked", extra={"problem": problem})
 
     def _leave(self, directory: Path) -> Collection[str]:

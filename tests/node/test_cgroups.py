@@ -1,6 +1,7 @@
 """Pods' cgroups: made trees for each way of naming them, and the kernel's own."""
 
 import asyncio
+import errno
 import os
 import secrets
 import shutil
@@ -8,8 +9,9 @@ from pathlib import Path
 
 import pytest
 import uvloop
+from asyncinotify import Inotify
 
-from nodeagent.discovery.cgroups import CgroupsError, following_cgroups
+from nodeagent.discovery.cgroups import CgroupsError, CgroupTree, following_cgroups
 from nodeagent.discovery.endpoints import ProcessId
 from nodeagent.discovery.processes import (
     NoSandboxError,
@@ -158,6 +160,62 @@ async def test_a_directory_that_is_moved_is_followed(root):
 
         await until(tree, OTHER, 1)
         assert tree.directories(UID) == ()
+
+
+class Scarce(Inotify):
+    """Has so many watches to give, as a kernel whose limit others have used up."""
+
+    def __init__(self, watches):
+        super().__init__(sync_timeout=0)
+        os.set_blocking(self.fd, False)
+        self.left = watches
+
+    def add_watch(self, path, mask):
+        if not self.left:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        self.left -= 1
+        return super().add_watch(path, mask)
+
+    def rm_watch(self, watch):
+        self.left += 1
+        super().rm_watch(watch)
+
+
+async def test_a_pod_for_which_there_was_no_watch_is_found_once_there_is_one(root, caplog):
+    caplog.set_level("INFO")
+    put(root / f"kubepods/pod{UID}/sandbox", 1)
+    kernel = Scarce(2)
+    with kernel:
+        tree = CgroupTree(root, kernel, retry_seconds=0.01)
+        await asyncio.to_thread(tree.read)
+        before = tree.directories(UID)
+        kernel.left += 2
+
+        await until(tree, UID, 1)
+
+    assert before == ()
+    assert caplog.messages == ["pods may be overlooked", "no pod is overlooked any more"]
+
+
+async def test_notices_do_not_put_off_the_next_try_for_a_watch(root):
+    put(root / f"kubepods/pod{UID}/sandbox", 1)
+    kernel = Scarce(2)
+    with kernel:
+        tree = CgroupTree(root, kernel, retry_seconds=0.2)
+        await asyncio.to_thread(tree.read)
+        kernel.left += 10
+        async with asyncio.TaskGroup() as tasks:
+            storm = tasks.create_task(make_noise(root / "kubepods"))
+            await until(tree, UID, 1)
+            storm.cancel()
+
+
+async def make_noise(directory):
+    """Make directories that are no pods', again and again."""
+    while True:
+        await asyncio.to_thread((directory / "noise").mkdir)
+        await asyncio.to_thread((directory / "noise").rmdir)
+        await asyncio.sleep(0.01)
 
 
 def test_pods_of_a_busy_node_are_all_found(root):
