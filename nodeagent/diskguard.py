@@ -13,11 +13,11 @@ A disk that cannot be looked at may be full: then captures stop until it can.
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from nodeagent.files.directory import DirectoryError
 from nodeagent.files.grants import Grants
@@ -30,8 +30,11 @@ from nodeagent.files.pressure import (
     decide,
 )
 from nodeagent.files.survey import Survey, measure, survey
+from nodeagent.underway import Underway
 
 log = logging.getLogger(__name__)
+
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,7 @@ class DiskGuard:
     """The disk as it was when it was last looked at: the `pressure`, and `problem`, what is wrong.
 
     `used_bytes` is what all captures had, `max_bytes` what they may have; None before that is known.
+    `questions` are those that the disk has not answered yet.
     """
 
     def __init__(
@@ -99,6 +103,7 @@ class DiskGuard:
         self._written = 0
         self._free = 0
         self._awake = asyncio.Event()
+        self.questions = Underway(asyncio.get_running_loop().time)
 
     def wake(self) -> None:
         """Have the disk looked at soon: a capture begins, or all is written that was granted."""
@@ -124,7 +129,7 @@ class DiskGuard:
         self._written = 0
         self._grant(self._grants.begin_look())
         try:
-            seen = await asyncio.to_thread(survey, self._root)
+            seen = await self._ask(survey)
             self.problem = seen.problem
             decision = self._decide(seen)
             if decision.remove:
@@ -148,7 +153,7 @@ class DiskGuard:
             "capture files were to go, the disk needs their room",
             extra={"files": len(files), "bytes": sum(each.size for each in files)},
         )
-        seen = await asyncio.to_thread(survey, self._root)
+        seen = await self._ask(survey)
         self.problem = seen.problem
         present = {each.path for each in seen.files}
         stuck = [each.path for each in files if each.path in present]
@@ -184,10 +189,14 @@ class DiskGuard:
     async def _is_filling(self) -> bool:
         """Tell whether others have taken as much as matters, or it cannot be told."""
         try:
-            disk = await asyncio.to_thread(measure, self._root)
+            disk = await self._ask(measure)
         except DirectoryError:
             return True
         return self._free - disk.free > self._budget.bounds(disk.total).least
+
+    async def _ask(self, question: Callable[[Path], _Answer]) -> _Answer:
+        with self.questions.going_on():
+            return await asyncio.to_thread(question, self._root)
 
     def _end_look(self, room: int) -> None:
         self._grant(self._grants.end_look(room, under_way=self._budget.under_way))

@@ -75,6 +75,10 @@ class DiskSide:
         """Have the disk looked at: something is being captured."""
         self.guard.wake()
 
+    def note_removal(self) -> None:
+        """Have the disk looked at: there is more room, and less that captures have."""
+        self.guard.wake()
+
     def heed(self, pressure: Pressure) -> None:
         """Stop those that must not run under this pressure, and let go on those that may again."""
         self.pressure = pressure

@@ -19,6 +19,8 @@ from nodeagent.reconcile import Reconciler
 
 _NO_SERVER: Final = "the API server has not been heard yet"
 _NO_PODS: Final = "the pods of this node are not known yet"
+# While the disk is looked at, captures may write what is left of the last grant and no more.
+_DISK_SECONDS: Final = 10.0
 
 
 class Overview:
@@ -74,7 +76,9 @@ class Overview:
                 "captures": lambda: _unless(captures.synced, _NO_SERVER),
                 "pods": lambda: _unless(pods_known.is_set(), _NO_PODS),
                 "files": lambda: port.problem,
-                "disk": lambda: guard.problem,
+                "discovery": lambda: silence(_discovery_seconds(self._endpoints)),
+                "settling": lambda: silence(rounds.settlings.seconds),
+                "disk": lambda: guard.problem or _silence_of_disk(guard),
             },
         )
 
@@ -99,6 +103,14 @@ def _free_bytes(directory: Path) -> int | None:
             return None
         return found.f_bavail * found.f_frsize
     return None
+
+
+def _discovery_seconds(endpoints: Pods | Workloads) -> float:
+    return endpoints.rounds.seconds if isinstance(endpoints, Pods) else 0.0
+
+
+def _silence_of_disk(guard: DiskGuard) -> str:
+    return silence(guard.questions.seconds, stuck_seconds=_DISK_SECONDS)
 
 
 def _unless(fine: bool, problem: str) -> str:

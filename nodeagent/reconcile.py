@@ -132,7 +132,7 @@ class Reconciler:
         """Return how many captures and endpoints are in which state."""
         endpoints = (record.endpoints.values() for record in self._records.values())
         states = [[each.state for each in those] for those in endpoints]
-        return work_of(states, settling=self.rounds.settling_now)
+        return work_of(states, settling=self.rounds.settlings.count)
 
     def rotated(self) -> Rotated:
         """Return how many files were rotated and how many have expired since the agent began."""

@@ -3,19 +3,21 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from nodeagent.underway import Underway
+
 
 def _ignore(_: float) -> None:
     pass
 
 
 class Rounds:
-    """Since when a round is due, how many captures are being settled, and how long things take.
+    """Since when a round is due, the `settlings` of captures that go on, and how long things take.
 
     `round_took` and `settling_took` are told seconds; set them to hear of it.
     """
 
     def __init__(self, stopwatch: Callable[[], float]) -> None:
-        self.settling_now = 0
+        self.settlings = Underway(stopwatch)
         self.round_took: Callable[[float], None] = _ignore
         self.settling_took: Callable[[float], None] = _ignore
         self._stopwatch = stopwatch
@@ -47,9 +49,8 @@ class Rounds:
     def settling(self) -> Iterator[None]:
         """Settle a capture in the block."""
         began = self._stopwatch()
-        self.settling_now += 1
         try:
-            yield
+            with self.settlings.going_on():
+                yield
         finally:
-            self.settling_now -= 1
             self.settling_took(self._stopwatch() - began)

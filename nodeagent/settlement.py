@@ -122,6 +122,7 @@ class Settlement:
             said = {"uid": uid, "error": str(error)}
             log.error("files of a deleted capture stay", extra=said)  # noqa: TRY400 - the path and the reason are the whole story
             return
+        self._disk.note_removal()
         record = self._records.pop(uid, None)
         self._reports.forget(uid)
         self._captures.forget(uid)

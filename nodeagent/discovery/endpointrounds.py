@@ -10,6 +10,7 @@ from nodeagent.discovery.calico import unexpected_names
 from nodeagent.discovery.endpoints import Endpoint
 from nodeagent.discovery.pod import Pod
 from nodeagent.discovery.prover import LabelledPods, Prover
+from nodeagent.underway import Underway
 
 log = logging.getLogger(__name__)
 
@@ -87,12 +88,14 @@ class Rounds:
         names: Names,
         changed: asyncio.Event,
         *,
+        underway: Underway,
         publish: Callable[[tuple[Endpoint, ...], bool], None],
     ) -> None:
         self._present = present
         self._prover = prover
         self._names = names
         self._changed = changed
+        self._underway = underway
         self._publish = publish
 
     async def run(self) -> None:
@@ -100,16 +103,20 @@ class Rounds:
         while True:
             self._changed.clear()
             if self._present.is_synced:
-                present = self._present
-                endpoints = await self._prover.find_endpoints(present.pods, clock=present.clock)
-                self._names.check(endpoints)
-                self._publish(endpoints, present.has_accounts)
+                with self._underway.going_on():
+                    await self._make()
             await asyncio.sleep(_SPACING_SECONDS)
             try:
                 async with asyncio.timeout(self._delay()):
                     await self._changed.wait()
             except TimeoutError:
                 pass
+
+    async def _make(self) -> None:
+        present = self._present
+        endpoints = await self._prover.find_endpoints(present.pods, clock=present.clock)
+        self._names.check(endpoints)
+        self._publish(endpoints, present.has_accounts)
 
     def _delay(self) -> float | None:
         """Return the seconds until time alone changes something, None for never."""

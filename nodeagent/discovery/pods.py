@@ -38,6 +38,7 @@ from nodeagent.discovery.proof import Proofs
 from nodeagent.discovery.prover import Prover, TapSide
 from nodeagent.discovery.questions import open_questions
 from nodeagent.discovery.sandbox import SandboxSearch, WatchedSandbox
+from nodeagent.underway import Underway
 
 __all__ = ["CgroupsError", "LinksError", "Pods", "Rhythm", "TapSide", "following_pods"]
 
@@ -48,11 +49,13 @@ class Pods:
     A consumer that is slow misses states in between and never the last one.
     """
 
-    def __init__(self, watch: PodWatch) -> None:
+    def __init__(self, watch: PodWatch, rounds: Underway) -> None:
         self.current: tuple[Endpoint, ...] = ()
         # Whether the labels in `current` are with those of service accounts. Until then a selector
         # that mentions any has to wait: of a label that is missing, `!=` is true.
         self.has_account_labels = False
+        # The comparison with what is proven, while one goes on.
+        self.rounds = rounds
         self._watch = watch
         self._is_new = asyncio.Event()
         self._is_published = False
@@ -117,7 +120,8 @@ async def following_pods(
         podset = PodSet(partial(read_pod, node=node))
         present = Present(podset, changed, clock=rhythm.clock)
         watch = PodWatch(client, podset, node=node, changed=present.renew, rhythm=rhythm)
-        pods = Pods(watch)
+        underway = Underway(rhythm.clock)
+        pods = Pods(watch, underway)
         patience = Patience(rhythm.jitter, grace_seconds=rhythm.grace_seconds)
         prover = Prover(
             SandboxSearch(tree, node_network=await asyncio.to_thread(network_of_this_thread)),
@@ -128,7 +132,7 @@ async def following_pods(
             changed=changed.set,
         )
         names = Names(interface_prefix)
-        rounds = Rounds(present, prover, names, changed, publish=pods.publish)
+        rounds = Rounds(present, prover, names, changed, underway=underway, publish=pods.publish)
         running = [
             tasks.create_task(watch.run()),
             tasks.create_task(_pass_on_links(links, changed)),

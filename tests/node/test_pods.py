@@ -400,6 +400,22 @@ async def test_a_pod_without_a_cgroup_says_so_after_its_time(api, following, cgr
         await until(pods, problem_of("web", f"no cgroup of pod {uid} under {cgroups.root}"))
 
 
+async def test_a_round_that_something_holds_up_is_known_to_go_on(api, following, cgroups):
+    sandbox = cgroups.pod(await api.create_pod("web")) / "sandbox"
+    sandbox.mkdir(parents=True)
+    os.mkfifo(sandbox / "cgroup.procs")
+    async with following() as pods:
+        # It is opened once it is being read.
+        writer = await asyncio.to_thread(os.open, sandbox / "cgroup.procs", os.O_WRONLY)
+        first = pods.rounds.seconds
+        await asyncio.sleep(0)
+        second = pods.rounds.seconds
+        os.close(writer)
+        await until(pods, lambda current: not current)
+
+    assert 0 < first < second
+
+
 async def test_a_terminating_pod_without_a_process_is_no_problem(api, following):
     await api.create_pod("web")
     async with following(grace_seconds=0) as pods:

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -28,6 +29,8 @@ class Disk:
         self.total = 100 * GIBIBYTES
         self.free = 90 * GIBIBYTES
         self.error: OSError | None = None
+        self.answers = threading.Event()
+        self.answers.set()
         self.asked = Counter[Path]()
         self._news = asyncio.Event()
         self._loop = asyncio.get_running_loop()
@@ -41,6 +44,7 @@ class Disk:
     def statvfs(self, path: Path) -> os.statvfs_result:
         self.asked[path] += 1
         self._loop.call_soon_threadsafe(self._news.set)
+        assert self.answers.wait(10)
         if self.error is not None:
             raise self.error
         blocks, available = self.total >> 12, self.free >> 12
@@ -221,6 +225,24 @@ async def test_a_disk_that_cannot_be_looked_at_may_be_full(tmp_path, disk):
         await around.until(lambda: len(around.heeded) > 1)
         assert (guard.problem, guard.pressure) == ("", NO_PRESSURE)
         await around.until(lambda: around.grants[-1] > 0)
+
+
+@pytest.mark.parametrize("pace", [QUICK, NEVER], ids=["asked what is free", "looked at"])
+async def test_it_is_known_for_how_long_a_disk_has_not_answered(tmp_path, disk, pace):
+    async with guarded(tmp_path, pace=pace) as (guard, _):
+        asked = disk.asked[tmp_path]
+        disk.answers.clear()
+        try:
+            if pace is NEVER:
+                guard.wake()
+            await disk.until_asked(tmp_path, asked + 1)
+            first = guard.questions.seconds
+            await asyncio.to_thread(lambda: None)
+            assert guard.questions.seconds > first > 0
+        finally:
+            disk.answers.set()
+        guard.wake()
+        await disk.until_asked(tmp_path, asked + 2)
 
 
 async def test_what_cannot_be_removed_is_said_and_captures_stop(tmp_path):

@@ -109,7 +109,7 @@ async def test_the_process_is_shown(read):
 
 
 async def test_rounds_are_counted_with_what_they_took(metrics, read):
-    now = iter([0.0, 0.002, 10.0, 10.03])
+    now = iter([0.0, 0.002, 10.0, 10.0, 10.03])
     rounds = Rounds(lambda: next(now))
     metrics.watch(metrics._figures, rounds)
 

@@ -321,6 +321,18 @@ async def test_the_guard_hears_what_is_written_and_of_each_start(agent: Agent):
     assert guard.wakes == 2
 
 
+async def test_the_guard_looks_again_when_the_files_of_a_deleted_capture_are_removed(agent: Agent):
+    await capture(agent)
+    guard = agent.reconciler.disk.guard = Guard()
+
+    agent.captures.delete(CaptureUID("u1"))
+    agent.reconciler.wake()
+    await agent.reported.until(lambda _: not agent.captures.gone)
+
+    assert names(agent) == []
+    assert guard.wakes == 1
+
+
 async def test_a_capture_is_running_for_as_long_as_it_has_a_ring(agent: Agent):
     assert not agent.reconciler.disk.are_running()
 

@@ -50,15 +50,15 @@ def test_what_takes_long_is_told(rounds, watch):
     with rounds.round():
         watch.now += 2
     with rounds.settling():
-        assert rounds.settling_now == 1
+        assert rounds.settlings.count == 1
         watch.now += 3
 
     assert told == [2, 3]
-    assert rounds.settling_now == 0
+    assert rounds.settlings.count == 0
 
 
 def test_a_settling_that_fails_is_over_too(rounds):
     with pytest.raises(OSError, match="disk"), rounds.settling():
         raise OSError("disk")
 
-    assert rounds.settling_now == 0
+    assert rounds.settlings.count == 0
