@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,6 @@ from nodeagent.discovery.calico import DEFAULT_PREFIX
 from nodeagent.discovery.pods import TapSide
 from nodeagent.felix import FelixParameters
 
-CAPTURE_DIR_VARIABLE: Final = "FELIX_CAPTUREDIR"
 DEFAULT_CAPTURE_DIR: Final = "/var/log/calico/pcap"
 # What the manifests set from the downward API.
 NODE_VARIABLE: Final = "NODE_NAME"
@@ -113,7 +113,7 @@ def _parser(capture_dir: str) -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--node-name", help=f"name of this node; default: ${NODE_VARIABLE}")
     add("--kubeconfig", type=Path, help="how to reach the API; default: as this pod")
-    add("--capture-dir", type=Path, default=Path(capture_dir), help="where captures are written")
+    add("--capture-dir", default=capture_dir, help=f"where captures are; default: {capture_dir}")
     add("--bind-address", default="0.0.0.0", help="address to serve files on")  # noqa: S104 - the name and default of Kubernetes' servers
     add("--secure-port", type=int, default=8443, help="port to serve files on, with TLS")
     add("--healthz-bind-address", default="127.0.0.1", help="address to answer probes on")
@@ -159,7 +159,7 @@ def parse_config(arguments: list[str], environment: Mapping[str, str] = os.envir
     return Config(
         node_name=node,
         mode=_alone(options) if alone else _in_cluster(options, namespace, prefix),
-        capture_dir=options.capture_dir.absolute(),
+        capture_dir=Path(options.capture_dir).absolute(),
         bind_address=options.bind_address,
         secure_port=options.secure_port,
         healthz_bind_address=options.healthz_bind_address,
@@ -195,6 +195,11 @@ def _alone(options: argparse.Namespace) -> Standalone:
 def _common_problems(options: argparse.Namespace, node: str) -> Iterator[str]:
     if not node:
         yield f"--node-name, or the environment variable {NODE_VARIABLE}, is needed"
+    if not options.capture_dir:
+        yield "--capture-dir must not be empty"
+    for name in ("bind_address", "healthz_bind_address"):
+        if not _is_address(text := getattr(options, name)):
+            yield f"{_flag(name)}={text}: must be an IP address"
     for name in ("secure_port", "healthz_port"):
         if not 0 <= getattr(options, name) <= MAX_PORT:
             yield f"{_flag(name)} must be a number from 0 to {MAX_PORT}"
@@ -220,6 +225,14 @@ def _standalone_problems(options: argparse.Namespace) -> Iterator[str]:
             yield f"--workloads needs {_flag(name)}"
     for name in _given(options, _CLUSTER_ONLY):
         yield f"{_flag(name)} does not go with --workloads: it is for a cluster"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _given(options: argparse.Namespace, names: tuple[str, ...]) -> list[str]:

@@ -93,6 +93,23 @@ def test_two_servers_never_run_on_one_store(installed):
     assert deployment["strategy"] == {"type": "Recreate"}
 
 
+def _agent_config(container):
+    """Read an agent's flags as its container gets them from a kubelet."""
+    fields = {
+        "spec.nodeName": "node-a",
+        "status.hostIP": "192.0.2.1",
+        "metadata.namespace": "packetcapture",
+        "metadata.name": "agent-x",
+    }
+    paths = {each["name"]: each["valueFrom"]["fieldRef"]["fieldPath"] for each in container["env"]}
+    environment = {name: fields[path] for name, path in paths.items()}
+    program, *flags = container["args"]
+    assert program == "nodeagent"
+    for name, value in environment.items():
+        flags = [each.replace(f"$({name})", value) for each in flags]
+    return parse_agent(flags, environment)
+
+
 def test_the_server_takes_its_flags(installed):
     container = _container(installed.pod("Deployment", SERVER))
     program, *flags = container["args"]
@@ -107,19 +124,17 @@ def test_the_server_takes_its_flags(installed):
 @pytest.mark.parametrize("tree", ["installed", "installed_with_tap_pod"])
 def test_the_agent_takes_its_flags(request, tree):
     container = _container(request.getfixturevalue(tree).pod("DaemonSet", AGENT))
-    program, *flags = container["args"]
-    environment = {"NODE_NAME": "node-a", "POD_NAMESPACE": "packetcapture"}
 
-    config = parse_agent(flags, environment)
+    config = _agent_config(container)
 
-    assert program == "nodeagent"
+    assert (config.node_name, config.bind_address) == ("node-a", "192.0.2.1")
     assert config.secure_port == _port(container, "files")
     assert str(config.capture_dir) in [each["mountPath"] for each in container["volumeMounts"]]
 
 
 def test_the_agents_probes_ask_the_port_for_them(installed):
     container = _container(installed.pod("DaemonSet", AGENT))
-    config = parse_agent(container["args"][1:], {"NODE_NAME": "n", "POD_NAMESPACE": "p"})
+    config = _agent_config(container)
     probes = {kind: container[f"{kind}Probe"] for kind in ("startup", "liveness", "readiness")}
 
     assert {kind: each["httpGet"]["path"] for kind, each in probes.items()} == {

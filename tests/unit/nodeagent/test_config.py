@@ -138,6 +138,21 @@ def test_a_pods_environment_is_no_hindrance_to_standalone():
             ["--secure-port and --healthz-port must not be the same"],
             id="one port for both",
         ),
+        pytest.param(
+            ["--bind-address=$(NODE_IP)", "--healthz-bind-address=localhost"],
+            POD,
+            [
+                "--bind-address=$(NODE_IP): must be an IP address",
+                "--healthz-bind-address=localhost: must be an IP address",
+            ],
+            id="names for addresses",
+        ),
+        pytest.param(
+            ["--capture-dir="],
+            POD,
+            ["--capture-dir must not be empty"],
+            id="a directory of no name",
+        ),
     ],
 )
 def test_all_that_cannot_work_is_said_at_once(arguments, environment, expected):
