@@ -1,6 +1,7 @@
 """Finds the endpoints of pods: processes, links and proofs brought together, round by round."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping
 from enum import StrEnum
 from typing import TypeAlias
@@ -24,6 +25,7 @@ LabelledPods: TypeAlias = Mapping[str, tuple[Pod, Mapping[str, str]]]
 
 _NO_LINK = "the pod has no link on the node (macvlan?): run the agent with --tap=pod"
 _NO_INTERFACE = "the pod has no interface that is up"
+_DISPUTED = Absence("another pod names the same cgroup as its own", is_told=True)
 
 
 class TapSide(StrEnum):
@@ -91,7 +93,8 @@ class Prover:
 
     def _review(self, pods: LabelledPods) -> None:
         links = {link.index: link for link in self._links.current.values()}
-        has_dropped = self._proofs.review(pods, links)
+        disputed = _disputed(pods)
+        has_dropped = self._proofs.review(pods.keys() - disputed, links)
         if has_dropped or self._known - pods.keys():
             # What another pod claimed may be free now.
             for uid in self._refused:
@@ -99,6 +102,8 @@ class Prover:
             self._refused = frozenset()
         self._known = frozenset(pods)
         self._absences = {uid: why for uid, why in self._absences.items() if uid in pods}
+        self._absences |= dict.fromkeys(disputed, _DISPUTED)
+        self._refused |= disputed
 
     def _missing(self, pods: LabelledPods, *, now: float) -> dict[str, str]:
         """Return the pods that are to be looked for, with the uids of their cgroups.
@@ -151,3 +156,9 @@ class Prover:
                 return absence.reason if absence else interior
             endpoints, otherwise = list(interior_endpoints(pod, labels, interior)), _NO_INTERFACE
         return endpoints or (absence.reason if absence else otherwise)
+
+
+def _disputed(pods: LabelledPods) -> frozenset[str]:
+    """Return the uids of pods whose cgroup others name too: one of them is a forged mirror (`pod`)."""
+    claims = Counter(pod.cgroup_uid for pod, _ in pods.values())
+    return frozenset(uid for uid, (pod, _) in pods.items() if claims[pod.cgroup_uid] > 1)

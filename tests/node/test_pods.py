@@ -20,6 +20,7 @@ from tests.fakes.kubernetes_api import write_kubeconfig
 from tests.support.netns import ip
 from tests.support.pods import Cgroups, PodAPI, open_processes
 
+DISPUTED = "another pod names the same cgroup as its own"
 INTRUDER = "its oldest process is in the network namespace of another pod"
 
 
@@ -292,6 +293,34 @@ async def test_of_two_pods_in_one_namespace_that_come_together_none_is_captured(
         found = await until(pods, lambda current: len(current) == 2)
 
     assert [each.problem for each in found] == [INTRUDER, INTRUDER]
+
+
+async def create_mirror(api, name, config_hash):
+    owner = {"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "n"}
+    annotations = {"kubernetes.io/config.mirror": config_hash}
+    metadata = {"name": name, "annotations": annotations, "ownerReferences": [owner]}
+    document = {"metadata": metadata, "spec": {"nodeName": "n1"}}
+    await api.create("/api/v1/namespaces/shop/pods", document)
+
+
+async def test_while_two_pods_name_one_cgroup_neither_is_captured_whichever_came_first(
+    api, following, processes, cgroups
+):
+    config_hash = "0123456789abcdef0123456789abcdef"
+    sandbox = processes.start_sandbox()
+    link = processes.connect(sandbox)
+    cgroups.put(config_hash, sandbox)
+    await create_mirror(api, "first", config_hash)
+
+    async with following(grace_seconds=0) as pods:
+        await until(pods, has(link))
+        await create_mirror(api, "second", config_hash)
+        disputed = await until(pods, lambda current: len(current) == 2)
+        await api.delete_pod("first")
+        found = await until(pods, has(link))
+
+    assert [each.problem for each in disputed] == [DISPUTED, DISPUTED]
+    assert [each.pod for each in found] == ["second"]
 
 
 async def test_processes_in_the_nodes_own_network_are_passed_over(
