@@ -159,5 +159,5 @@ async def _pass_on_links(links: Links, changed: asyncio.Event) -> None:
 
 async def _pass_on_cgroups(tree: CgroupTree, prover: Prover, changed: asyncio.Event) -> None:
     while True:
-        prover.look_again(await tree.wait())
-        changed.set()
+        if prover.look_again(await tree.wait()):
+            changed.set()

@@ -63,10 +63,19 @@ class Prover:
         # The uids of cgroups in which something has happened since the last round.
         self._touched: frozenset[str] = frozenset()
         self._known: frozenset[str] = frozenset()
+        # The uids of pods by those of their cgroups.
+        self._pods_of: Mapping[str, str] = {}
 
-    def look_again(self, cgroup_uids: Collection[str]) -> None:
-        """Look in the next round for the processes of pods with these cgroups, if they have none."""
-        self._touched |= frozenset(cgroup_uids)
+    def look_again(self, cgroup_uids: Collection[str]) -> bool:
+        """Look in the next round for the processes of pods with these cgroups; tell if any has none.
+
+        Of those that have one there is nothing to be seen: every probe that the kubelet runs in a
+        container puts a process into a cgroup. That the one which is held ends is told by itself.
+        """
+        touched = {each for each in cgroup_uids if not self._holds(each)}
+        self._touched |= touched
+        # The others' pods are on the node's network, or the API tells of them later.
+        return not touched.isdisjoint(self._pods_of)
 
     async def find_endpoints(
         self, pods: Callable[[], LabelledPods], *, clock: Callable[[], float]
@@ -101,9 +110,14 @@ class Prover:
                 self._absences.pop(uid, None)
             self._refused = frozenset()
         self._known = frozenset(pods)
+        self._pods_of = {pod.cgroup_uid: uid for uid, (pod, _) in pods.items()}
         self._absences = {uid: why for uid, why in self._absences.items() if uid in pods}
         self._absences |= dict.fromkeys(disputed, _DISPUTED)
         self._refused |= disputed
+
+    def _holds(self, cgroup_uid: str) -> bool:
+        proof = self._proofs.find(self._pods_of.get(cgroup_uid, ""))
+        return bool(proof and proof.sandbox and not proof.sandbox.has_ended)
 
     def _missing(self, pods: LabelledPods, *, now: float) -> dict[str, str]:
         """Return the pods that are to be looked for, with the uids of their cgroups.
