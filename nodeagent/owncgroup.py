@@ -32,7 +32,7 @@ def find_own(root: Path, *, pid: int | None = None) -> Path | None:
 
 
 def read_throttling(cgroup: Path) -> Throttling | None:
-    """Return what the kernel counts of a cgroup, None where there is no quota to be counted."""
+    """Return what the kernel counts of a cgroup, None where it counts none; without a quota it is 0."""
     found: dict[str, int] = {}
     with suppress(OSError, ValueError):
         lines = (line.split() for line in (cgroup / _STATISTICS).read_text().splitlines())
