@@ -23,13 +23,8 @@ from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capturedpackets import command as captured_packets
 from nodeagent.cluster.captures import following_captures
 from nodeagent.cluster.reports import post_report, sending_reports
-from nodeagent.config import (
-    Config,
-    ConfigError,
-    InCluster,
-    Standalone,
-    parse_config,
-)
+from nodeagent.config import Config, ConfigError, InCluster, Standalone, parse_config
+from nodeagent.descriptors import allow_descriptors
 from nodeagent.discovery.links import Links, LinksError, following_links
 from nodeagent.discovery.pods import CgroupsError, Pods, following_pods
 from nodeagent.discovery.workloads import Workloads, WorkloadsError, following_workloads
@@ -241,6 +236,7 @@ def main(arguments: list[str]) -> int:
         each.addFilter(Repeats())
     for problem in config.warnings:
         log.warning("a parameter is not taken", extra={"problem": problem})
+    allow_descriptors()
     code = 0
     try:
         run_loop(_run_dry(config) if config.dry_run else run(config))

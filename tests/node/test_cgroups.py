@@ -173,8 +173,9 @@ class Scarce(Inotify):
     def add_watch(self, path, mask):
         if not self.left:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+        watch = super().add_watch(path, mask)
         self.left -= 1
-        return super().add_watch(path, mask)
+        return watch
 
     def rm_watch(self, watch):
         self.left += 1
