@@ -125,8 +125,10 @@ class Reconciler:
 
     async def stop_all(self) -> None:
         """End all rings and remember their counters; captures go on when the agent is back."""
-        for record in self._records.values():
-            await self._rings.stop_all(record, why="the agent ends", gap=AGENT_RESTART)
+        async with asyncio.TaskGroup() as tasks:
+            for record in self._records.values():
+                ending = self._rings.stop_all(record, why="the agent ends", gap=AGENT_RESTART)
+                tasks.create_task(ending)
 
     def work(self) -> Work:
         """Return how many captures and endpoints are in which state."""

@@ -125,11 +125,18 @@ class Rings:
 
     async def stop_all(self, record: CaptureRecord, *, why: str, gap: str = "") -> None:
         """End what runs of a capture, and remember how far it came; a gap begins if it has a reason."""
-        running = [each for each in record.endpoints.values() if each.running]
-        for endpoint in running:
+
+        async def end(endpoint: EndpointRecord) -> None:
             await self.stop(record, endpoint, why=why)
             if gap:
                 endpoint.history.begin_gap(gap, now=self._clock())
+
+        running = [each for each in record.endpoints.values() if each.running]
+        # Each waits for the kernel to hand over its last packets: some 80 ms, and one of many does not wait
+        # for the others.
+        async with asyncio.TaskGroup() as tasks:
+            for endpoint in running:
+                tasks.create_task(end(endpoint))
         if running:
             await self.save(record)
 

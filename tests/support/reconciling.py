@@ -21,13 +21,13 @@ PAST, FUTURE, LATER = (f"2026-01-02T{hour}:00:00Z" for hour in (14, 16, 17))
 class Agent:
     """A reconciler whose inputs and times the test sets."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, engine: FakeEngine) -> None:
         self.root = root
         self.now = START
         self.elapsed = 0.0
         self.captures = CaptureSet()
         self.reported = Reported()
-        self.engine = FakeEngine()
+        self.engine = engine
         self.reconciler: Reconciler
         self.generation = 0
 
@@ -87,8 +87,10 @@ class Agent:
 
 
 @asynccontextmanager
-async def running(root: Path, *, max_endpoints: int = 0) -> AsyncIterator[Agent]:
-    agent = Agent(root)
+async def running(
+    root: Path, *, max_endpoints: int = 0, engine: FakeEngine | None = None
+) -> AsyncIterator[Agent]:
+    agent = Agent(root, engine or FakeEngine())
     times = Times(clock=lambda: agent.now, stopwatch=lambda: agent.elapsed)
     agent.reconciler = Reconciler(
         agent.engine,

@@ -1,6 +1,7 @@
 """What the agent's loop does with files: rotated, kept, expired, and stopped where there is no room."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Hashable
 from datetime import timedelta
 from pathlib import Path
 
@@ -9,13 +10,14 @@ import pytest
 from apiserver.agentapi.gaps import Gap
 from apiserver.agentapi.reports import EndpointReport
 from apiserver.resource.types import CaptureUID
+from nodeagent.capture.counters import Counters
 from nodeagent.capture.events import BudgetSpent, Counted, Event
 from nodeagent.capture.plan import RingKey
 from nodeagent.capture.rotation import Rotation
 from nodeagent.files.directory import read_state
 from nodeagent.files.pressure import NO_PRESSURE, Pressure
 from nodeagent.files.survey import survey
-from tests.fakes.engine import FIRST_SECOND, PACKET_BYTES
+from tests.fakes.engine import FIRST_SECOND, PACKET_BYTES, FakeEngine
 from tests.node.loop import START, endpoint
 from tests.support.reconciling import FUTURE, LATER, PAST, Agent, running
 
@@ -331,6 +333,33 @@ async def test_the_guard_looks_again_when_the_files_of_a_deleted_capture_are_rem
 
     assert names(agent) == []
     assert guard.wakes == 1
+
+
+class SlowEngine(FakeEngine):
+    """Ends a ring only once so many are to be ended."""
+
+    def __init__(self, rings: int) -> None:
+        super().__init__()
+        self._all = asyncio.Barrier(rings)
+
+    async def stop(self, key: Hashable) -> Counters:
+        async with asyncio.timeout(10):
+            await self._all.wait()
+        return await super().stop(key)
+
+
+async def test_when_the_agent_ends_no_ring_waits_for_another(tmp_path: Path):
+    async with running(tmp_path, engine=SlowEngine(3)) as agent:
+        agent.set_pods(3)
+        agent.apply(endTime=LATER)
+        await agent.reported.until(lambda _: len(agent.engine.rings) == 3)
+
+        await agent.reconciler.stop_all()
+
+    assert agent.engine.rings == {}
+    state = read_state(tmp_path / "shop" / "http")
+    assert state is not None
+    assert [each.report.gaps[0].reason for each in state.endpoints] == ["AgentRestart"] * 3
 
 
 async def test_a_capture_is_running_for_as_long_as_it_has_a_ring(agent: Agent):
