@@ -46,6 +46,8 @@ log = logging.getLogger(__name__)
 _DRAIN_SECONDS = 4 * BLOCK_TIMEOUT_MS / 1000
 # A file that is old enough and could not be rotated.
 _RETRY_SECONDS = 1.0
+# A file may have to be older than epoll can wait: that counts milliseconds in 31 bits.
+_LONGEST_SLEEP_SECONDS = 86_400.0
 
 # What a command does in the thread; it resolves the future, now or later.
 Command = Callable[[Future[Result]], None]
@@ -212,7 +214,9 @@ class CaptureThread:
         deadline = min(self._notices.next_due(), self._ages.soonest)
         for drain in self._drains.values():
             deadline = min(deadline, drain.deadline)
-        return None if deadline == math.inf else max(0.0, deadline - time.monotonic())
+        if deadline == math.inf:
+            return None
+        return min(max(0.0, deadline - time.monotonic()), _LONGEST_SLEEP_SECONDS)
 
     def _hear_of_links(self) -> None:
         if self._links.take():

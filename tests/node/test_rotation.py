@@ -197,6 +197,27 @@ async def test_a_file_is_rotated_when_its_first_packet_is_old_enough(
     assert [read_numbers(each) for each in series_of(path)] == [[1], [2], []]
 
 
+@pytest.mark.parametrize(
+    "seconds",
+    [
+        pytest.param(timedelta(days=30).total_seconds(), id="a month"),
+        pytest.param(2**63 - 1, id="as many as Felix reads"),
+    ],
+)
+async def test_a_file_may_have_to_be_older_than_a_thread_can_sleep(
+    pod: Pod, capture: Capture, path: Path, seconds: float
+):
+    await start(capture, pod, path, Rotation(seconds=seconds))
+    pod.send([1])
+    await capture.until_packets("a", 1)
+    pod.send([2])
+    async with asyncio.timeout(5):
+        await capture.until_packets("a", 2)
+        await capture.engine.stop("a")
+
+    assert read_numbers(path) == [1, 2]
+
+
 async def test_a_file_without_a_packet_is_never_rotated(
     pod: Pod, capture: Capture, tmp_path: Path, path: Path
 ):
