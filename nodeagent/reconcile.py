@@ -24,7 +24,7 @@ from nodeagent.capture.selection import Selections
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import REAL, Times
 from nodeagent.cluster.captures import CaptureSet
-from nodeagent.discovery.endpoints import Endpoint
+from nodeagent.discovery.endpoints import Endpoint, PodTap
 from nodeagent.discovery.link import Link
 from nodeagent.diskside import DiskSide
 from nodeagent.enginenews import EngineNews
@@ -98,11 +98,14 @@ class Reconciler:
         self.wake()
 
     def set_links(self, links: Mapping[str, Link]) -> None:
-        """Take the node's interfaces as they are now; whatever failed may work on them."""
-        self._links = links
+        """Take the node's interfaces as they are now; what failed may work on those that changed."""
+        before, self._links = self._links, links
         for record in self._records.values():
             for endpoint in record.endpoints.values():
-                endpoint.is_waiting = False
+                name = endpoint.key.interface
+                # Of links inside of pods nothing is told; their peers change with them.
+                if isinstance(endpoint.tap, PodTap) or links.get(name) != before.get(name):
+                    endpoint.is_waiting = False
         self.wake()
 
     def hear(self, event: Event) -> None:

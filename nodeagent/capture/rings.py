@@ -1,6 +1,5 @@
 """The rings of endpoints: begun, changed and ended as planned; what failed is tried again later."""
 
-import asyncio
 import logging
 from collections.abc import Callable, Collection
 from typing import Final
@@ -9,15 +8,25 @@ from apiserver.agentapi.reports import StopReason
 from nodeagent.capture.allowance import SpentError
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.engine import CaptureEngine
+from nodeagent.capture.history import FAILURE
 from nodeagent.capture.journal import Journal, names_of
 from nodeagent.capture.plan import Activity, Planned, Progress, RingKey
 from nodeagent.capture.records import NOTHING, EndpointRecord, Run
+from nodeagent.capture.retries import Retries
 from nodeagent.capture.segments import SegmentRules, segments_of
 from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.discovery.endpoints import is_same_link
 from nodeagent.files.directory import DirectoryError
-from nodeagent.libpcap.errors import CaptureError, FileError, NothingPassesError
+from nodeagent.libpcap.errors import (
+    CaptureError,
+    FileError,
+    InterfaceDownError,
+    InterfaceGoneError,
+    InterfaceNotFoundError,
+    NamespaceGoneError,
+    NothingPassesError,
+)
 
 log = logging.getLogger(__name__)
 
@@ -25,6 +34,13 @@ _NO_MATCH: Final = "with the numbers that this pod's ports have, no packet passe
 _JUDGING: Final = (
     "the filters take more memory than the kernel gives a socket on this node (net.core.optmem_max): "
     "the agent looks at every packet, and droppedRing counts also what they may not have let pass"
+)
+# Where there is no link, no packet passes that could be missed.
+_NO_LINK: Final = (
+    InterfaceDownError,
+    InterfaceGoneError,
+    InterfaceNotFoundError,
+    NamespaceGoneError,
 )
 
 
@@ -58,6 +74,7 @@ class Rings:
         self._replan = replan
         # Rings that ended by themselves, and why; None for those that have all they may have.
         self._ended: dict[RingKey, CaptureError | None] = {}
+        self._retries = Retries(replan)
 
     def note_end(self, key: RingKey, error: CaptureError | None) -> None:
         """Take that a ring has ended by itself."""
@@ -265,14 +282,11 @@ class Rings:
 
     def _fail(self, record: CaptureRecord, endpoint: EndpointRecord, error: Exception) -> None:
         """Say what is wrong with an endpoint, and try it again later."""
-
-        def try_again() -> None:
-            endpoint.is_waiting = False
-            self._replan()
-
+        if not isinstance(error, _NO_LINK):
+            endpoint.history.begin_gap(FAILURE, now=self._clock())
         is_news = endpoint.message != str(error)
         pause = endpoint.fail(str(error))
-        asyncio.get_running_loop().call_later(pause, try_again)
+        self._retries.wait(endpoint, pause)
         if is_news:
             self._journal.failed(record, endpoint, error, pause=pause)
 

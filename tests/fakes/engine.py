@@ -13,6 +13,7 @@ from nodeagent.capture.events import Event, FirstPacket, Rotated, Spent
 from nodeagent.capture.rotation import NEVER, Rotation, rotated_name
 from nodeagent.discovery.endpoints import BY_NAME, Tap
 from nodeagent.files.memory import time_of
+from nodeagent.libpcap.errors import CaptureError
 from tests.fakes.savefiles import a_file_header, a_record
 
 PACKET_BYTES = 100
@@ -58,12 +59,13 @@ class FakeRing:
 
 @dataclass(slots=True)
 class FakeEngine:
-    """A `CaptureEngine`; `history` has what was asked of it."""
+    """A `CaptureEngine`; `history` has what was asked of it, `refusal` is why nothing starts."""
 
     tell: Callable[[Event], None] = lambda _: None
     rings: dict[Hashable, FakeRing] = field(default_factory=dict)
     history: list[str] = field(default_factory=list)
     granted: int | None = None
+    refusal: CaptureError | None = None
     time: int = FIRST_SECOND
 
     async def start(
@@ -81,6 +83,9 @@ class FakeEngine:
         """Begin a ring."""
         assert key not in self.rings
         assert not allowance.spent_by(0, 0), "a ring that may capture nothing"
+        if self.refusal is not None:
+            self.history.append("refuse")
+            raise self.refusal
         await _create(path)
         self.rings[key] = FakeRing(path, packet_filter, allowance, rotation)
         self.history.append("start")
