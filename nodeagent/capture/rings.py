@@ -201,7 +201,8 @@ class Rings:
         except (CaptureError, FileError, DirectoryError) as error:
             if endpoint.running:
                 await self.stop(record, endpoint, why=str(error))
-            self._storage.distrust(record)
+            if not isinstance(error, CaptureError):
+                self._storage.distrust(record)
             self._fail(record, endpoint, error)
 
     async def _start(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:

@@ -119,3 +119,17 @@ async def test_where_no_packet_can_pass_is_no_gap(agent: Agent, kind: type[Captu
     told = await agent.until("Finished", "EndTime")
 
     assert (told.gaps, told.is_lossless) == ((), True)
+
+
+@pytest.mark.blocking_ok
+@pytest.mark.usefixtures("short_pauses")
+async def test_what_the_kernel_refuses_again_and_again_is_no_work_for_the_disk(agent: Agent):
+    agent.engine.refusal = BROKEN
+    agent.apply(endTime=LATER)
+    await until_tried(agent, 3)
+    state = agent.root / "shop" / "http" / ".capture.json"
+    written = state.stat().st_mtime_ns
+
+    await until_tried(agent, 8)
+
+    assert state.stat().st_mtime_ns == written
