@@ -71,10 +71,13 @@ class Settlement:
         record.store_identity = self._captures.identity_of(capture.uid)
         record.forget_unknown(wanted)
         await self._settle_unwanted(record, wanted, present)
-        for key, planned in wanted.items():
-            endpoint = record.endpoint(key, planned.endpoint.pod)
-            await self._rings.settle(record, endpoint, planned)
+        # All of them first: they are remembered together, before the first one is begun.
+        endpoints = [record.endpoint(key, each.endpoint.pod) for key, each in wanted.items()]
+        for endpoint in endpoints:
+            await self._rings.settle(record, endpoint, wanted[endpoint.key])
         await self._prune(record)
+        if record.has_new_files:
+            await self._disk.take_stock(record)
         await self._rings.save(record)
         self._reports.put(record.report())
         return True
@@ -102,11 +105,9 @@ class Settlement:
     async def _prune(self, record: CaptureRecord) -> None:
         """Remove files that are more than a capture keeps."""
         keep = segments_of(record.capture.spec.limits, self._rules).keep
-        unpruned = [each for each in record.endpoints.values() if each.history.is_unpruned]
-        for endpoint in unpruned:
+        for endpoint in [each for each in record.endpoints.values() if each.history.is_unpruned]:
             await self._disk.prune(record, endpoint, keep=keep)
-        if unpruned:
-            await self._disk.take_stock(record)
+            record.has_new_files = True
 
     async def _recall(self, capture: PacketCapture) -> CaptureRecord:
         record = CaptureRecord(capture)

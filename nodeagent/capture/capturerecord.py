@@ -22,6 +22,7 @@ class CaptureRecord:
 
     `store_identity` is that of the store that holds it: only its word will remove the files.
     `endpoints` are in the order in which they came, those that lost their pod behind the others.
+    If it `has_new_files`, `file_names` are from before.
     """
 
     capture: PacketCapture
@@ -31,6 +32,7 @@ class CaptureRecord:
     folded: Folded = NONE_FOLDED
     file_names: tuple[str, ...] = ()
     file_names_omitted: int = 0
+    has_new_files: bool = False
 
     def endpoint(self, key: RingKey, pod: str) -> EndpointRecord:
         """Return the record of an endpoint, a new one if it was never selected before."""

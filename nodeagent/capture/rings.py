@@ -226,8 +226,8 @@ class Rings:
         run = Run(plan.filter, allowance, since=self._stopwatch(), segments=segments)
         endpoint.begin(run)
         endpoint.message = self._remark(endpoint.key, run)
+        record.has_new_files = True
         self._started()
-        await self._storage.take_stock(record)
         if plan.limits.duration is not None:
             self._replan()
         self._journal.started(record, endpoint)
@@ -250,15 +250,12 @@ class Rings:
         if run.segments.rotation != changed.segments.rotation:
             await self._engine.set_rotation(endpoint.key, changed.segments.rotation)
         if run.filter != changed.filter:
-            await self._swap(record, endpoint, plan)
+            # In a new file; the old one has its rotated name by then.
+            await self._engine.swap(endpoint.key, packet_filter=plan.filter)
+            record.has_new_files = True
         endpoint.begin(changed)
         endpoint.history.is_unpruned = True
         endpoint.message = self._remark(endpoint.key, changed)
-
-    async def _swap(self, record: CaptureRecord, endpoint: EndpointRecord, plan: Planned) -> None:
-        """Go on with another filter in a new file; the old one has its rotated name by then."""
-        await self._engine.swap(endpoint.key, packet_filter=plan.filter)
-        await self._storage.take_stock(record)
 
     async def _give_up(self, record: CaptureRecord, endpoint: EndpointRecord) -> None:
         """End what no packet can come of, as where the filters name only ports that a pod does not have."""

@@ -111,10 +111,22 @@ class CaptureStorage:
         if record.capture.uid not in self._opened:
             async with self._directories:
                 rotated = await self._open(record, path)
-        rotated += await asyncio.to_thread(_rotate_if_present, path, name)
+        found, last_rotated = await asyncio.to_thread(_make_way, path, name)
+        rotated += found
         record.note_renamed(rotated, active=name)
-        await self.save(record)
-        return NewFile(path / name, await asyncio.to_thread(last_rotation, path, name), rotated)
+        if not self._remembers(endpoint):
+            await self.save(record)
+        return NewFile(path / name, last_rotated, rotated)
+
+    def _remembers(self, endpoint: EndpointRecord) -> bool:
+        """Tell whether an endpoint is in the memory on the disk.
+
+        What files are called there and what is in them may be from before: see `recollect`.
+        """
+        state = self._saved.get(endpoint.key.capture)
+        entries = (each.report for each in state.endpoints) if state else ()
+        of_pod = (each for each in entries if each.pod_uid == endpoint.key.pod_uid)
+        return any(each.interface == endpoint.key.interface for each in of_pod)
 
     async def _open(self, record: CaptureRecord, path: Path) -> tuple[FileMemory, ...]:
         """Make sure of a directory; return the files of an earlier run that were rotated."""
@@ -177,6 +189,7 @@ class CaptureStorage:
         names, count = await asyncio.to_thread(newest_names, self._path(record), MAX_FILE_NAMES)
         record.file_names = names
         record.file_names_omitted = count - len(names)
+        record.has_new_files = False
 
     async def save(self, record: CaptureRecord) -> None:
         """Remember what was counted, for the time after a restart, if that is anything new."""
@@ -224,6 +237,7 @@ def _names_in_use(record: CaptureRecord) -> set[str]:
     return {each.active_name for each in record.endpoints.values() if each.running}
 
 
-def _rotate_if_present(directory: Path, name: str) -> tuple[FileMemory, ...]:
-    found = rotate_file(directory, name) if os.path.lexists(directory / name) else None
-    return () if found is None else (found,)
+def _make_way(directory: Path, active: str) -> tuple[tuple[FileMemory, ...], datetime | None]:
+    """Give what has an active name its rotated one; return that, and the time in the last one."""
+    found = rotate_file(directory, active) if os.path.lexists(directory / active) else None
+    return () if found is None else (found,), last_rotation(directory, active)

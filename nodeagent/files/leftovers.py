@@ -54,9 +54,11 @@ def rotate_file(path: Path, name: str) -> FileMemory | None:
 
 def last_rotation(path: Path, active: str) -> datetime | None:
     """Return the time in the name of an endpoint's last rotated file. Raises DirectoryError."""
-    with translated_errors(path):
-        siblings = [parse(name) for name in os.listdir(path)]
     endpoint = parse(active)
+    # Reading a time takes ten times as long as seeing that a name is another endpoint's.
+    stem = active.removesuffix(".pcap")
+    with translated_errors(path):
+        siblings = [parse(name) for name in os.listdir(path) if name.startswith(stem)]
     return max(
         (
             each.rotated_at

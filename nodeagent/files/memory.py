@@ -15,7 +15,7 @@ from apiserver.agentapi.reports import MAX_COUNT, EndpointReport
 from apiserver.jsontypes import JsonObject, JsonValue, array_at, integer_at, text_at
 from apiserver.microtimes import micro_time_at, render_micro_time
 from apiserver.resource.filenames import parse, render
-from apiserver.resource.types import CaptureUID
+from apiserver.resource.types import CaptureUID, State
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -80,8 +80,8 @@ class EndpointMemory:
         """Return what is true of an endpoint that has these files, of which nobody writes any.
 
         What is remembered of others has expired, and what it had counted else and they do not have.
-        What they have and it had not counted yet was captured after it was remembered. Of endpoints
-        that are in sums only, no more files are known than some.
+        What they have and it had not counted yet was captured after it was remembered, whatever its
+        state was then. Of endpoints that are in sums only, no more files are known than some.
         """
         told = self.report
         present = {each.name for each in files} | {each.content for each in files}
@@ -93,7 +93,8 @@ class EndpointMemory:
             captured = sum(each.bytes for each in files)
             all_packets = max(told.packets, packets + expired_packets)
             all_bytes = max(told.bytes, captured + expired_bytes)
-            told = replace(told, packets=all_packets, bytes=all_bytes)
+            state = State.CAPTURING if all_packets > told.packets else told.state
+            told = replace(told, packets=all_packets, bytes=all_bytes, state=str(state))
             expired_packets, expired_bytes = all_packets - packets, all_bytes - captured
         # As texts they are in the order in which they are as times.
         firsts = {told.first_packet_time, *(_rendered(each.first_packet_time) for each in files)}

@@ -14,7 +14,7 @@ from nodeagent.capture.counters import Counters
 from nodeagent.capture.events import BudgetSpent, Counted, Event
 from nodeagent.capture.plan import RingKey
 from nodeagent.capture.rotation import Rotation
-from nodeagent.files.directory import read_state
+from nodeagent.files.directory import DirectoryState, read_state, write_state
 from nodeagent.files.pressure import NO_PRESSURE, Pressure
 from nodeagent.files.survey import survey
 from tests.fakes.engine import FIRST_SECOND, PACKET_BYTES, FakeEngine
@@ -360,6 +360,22 @@ async def test_when_the_agent_ends_no_ring_waits_for_another(tmp_path: Path):
     state = read_state(tmp_path / "shop" / "http")
     assert state is not None
     assert [each.report.gaps[0].reason for each in state.endpoints] == ["AgentRestart"] * 3
+
+
+async def test_many_endpoints_begin_with_a_few_writes_to_the_disk(agent: Agent, monkeypatch):
+    written: list[DirectoryState] = []
+
+    def write(path: Path, state: DirectoryState) -> None:
+        written.append(state)
+        write_state(path, state)
+
+    monkeypatch.setattr("nodeagent.capture.storage.write_state", write)
+    agent.set_pods(40)
+    agent.apply(endTime=LATER)
+    await agent.reported.until(lambda it: "u1" in it.newest and len(agent.engine.rings) == 40)
+
+    assert len(written) <= 2
+    assert len(agent.reported.newest["u1"].file_names) == 40
 
 
 async def test_a_capture_is_running_for_as_long_as_it_has_a_ring(agent: Agent):

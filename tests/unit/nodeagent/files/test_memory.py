@@ -129,6 +129,21 @@ def test_packets_are_those_in_files_and_those_that_expired(
     )
 
 
+@pytest.mark.parametrize(
+    ("packets", "state"),
+    [
+        pytest.param(10, "Scheduled", id="as it was remembered"),
+        pytest.param(11, "Capturing", id="begun since"),
+    ],
+)
+def test_who_has_more_than_is_remembered_was_captured_when_the_agent_ended(packets, state):
+    memory = EndpointMemory(replace(REPORT, state="Scheduled"))
+
+    settled = memory.settled([FileMemory("f", packets, 100 * packets)])
+
+    assert settled.report.state == state
+
+
 def test_a_file_that_is_remembered_and_gone_has_expired_whatever_came_after_it():
     report = EndpointReport("web", "p1", "cali1", "Capturing", 3, 300)
     later = FileMemory("web_cali1.pcap", 5, 500, 0, NOON + timedelta(hours=1))
