@@ -214,7 +214,7 @@ class Reconciler:
         if capture is None:
             await self._settlement.settle_absent(uid)
             return
-        wanted = {key: each for key, each in plan.rings.items() if key.capture == uid}
+        wanted = plan.captures.get(uid, {})
         present = {each.pod_uid for each in self._selections.endpoints}
         if not await self._settlement.settle(capture, wanted, present=present):
             self.wake()

@@ -77,15 +77,20 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All selected endpoints, and the next moment at which time alone changes the plan.
+    """All selected endpoints of each capture, and the next moment at which time alone changes the plan.
 
     `is_passing` if the time matters at all: because there are starts or ends, be they past, or
     because something runs that may for a while only.
     """
 
-    rings: Mapping[RingKey, Planned]
+    captures: Mapping[CaptureUID, Mapping[RingKey, Planned]]
     next_change: datetime | None
     is_passing: bool = False
+
+    @property
+    def rings(self) -> Mapping[RingKey, Planned]:
+        """The endpoints of all captures."""
+        return {key: each for those in self.captures.values() for key, each in those.items()}
 
 
 def make_plan(  # noqa: PLR0913 - all that there is to know, by name
@@ -104,7 +109,7 @@ def make_plan(  # noqa: PLR0913 - all that there is to know, by name
 
     At most `max_endpoints` of a capture run, 0 for any number: those that do already, or did, come first.
     """
-    rings: dict[RingKey, Planned] = {}
+    plans: dict[CaptureUID, Mapping[RingKey, Planned]] = {}
     selections.keep(captures)
     for capture in captures:
         selected = {
@@ -117,12 +122,16 @@ def make_plan(  # noqa: PLR0913 - all that there is to know, by name
         }
         if max_endpoints:
             planned = _bounded(planned, progress, max_endpoints)
-        rings |= _pressed(planned, pressure.reason_in(capture.namespace))
+        plans[capture.uid] = _pressed(planned, pressure.reason_in(capture.namespace))
     moments = [moment for capture in captures for moment in _moments(capture)]
     to_come = [each for each in moments if each > now]
-    ends = [_end_of_running(planned, progress(key), now) for key, planned in rings.items()]
+    ends = [
+        _end_of_running(plans[capture.uid], progress, capture.spec.limits.duration, now)
+        for capture in captures
+        if capture.spec.limits.duration is not None
+    ]
     due = [*to_come, *(end for end in ends if end is not None)]
-    return Plan(rings, min(due, default=None), is_passing=bool(moments or due))
+    return Plan(plans, min(due, default=None), is_passing=bool(moments or due))
 
 
 def _moments(capture: PacketCapture) -> list[datetime]:
@@ -130,12 +139,15 @@ def _moments(capture: PacketCapture) -> list[datetime]:
     return [moment for moment in moments if moment is not None]
 
 
-def _end_of_running(planned: Planned, progress: Progress, now: datetime) -> datetime | None:
-    """Return when a running endpoint will have run for as long as it may."""
-    duration = planned.limits.duration
-    if planned.activity is not Activity.RUNNING or duration is None or not progress.is_running:
+def _end_of_running(
+    planned: Mapping[RingKey, Planned], progress: ProgressOf, duration: timedelta, now: datetime
+) -> datetime | None:
+    """Return when the first of the running endpoints will have run for as long as it may."""
+    running = [key for key, each in planned.items() if each.activity is Activity.RUNNING]
+    lasting = [each.seconds for each in map(progress, running) if each.is_running]
+    if not lasting:
         return None
-    left = duration.total_seconds() - progress.seconds
+    left = duration.total_seconds() - max(lasting)
     # Rounded up: a moment too early would find it not yet over.
     return now + timedelta(microseconds=math.ceil(left * 1e6))
 
