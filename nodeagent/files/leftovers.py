@@ -72,10 +72,11 @@ def last_rotation(path: Path, active: str) -> datetime | None:
 def count_file(path: Path) -> FileMemory:
     """Return what is in a file that nobody writes, and cut off what is torn. Raises DirectoryError.
 
-    In one that is not ours, or damaged beyond our understanding, that is nothing.
+    In one that is not ours, or damaged beyond our understanding, that is nothing; nor in what is no
+    regular file: a link may lead to a file that somebody writes.
     """
     with translated_errors(path):
-        content, _ = _settle(path)
+        content = _settle(path)[0] if _is_regular(path) else NOTHING
     return _memory(path.name, content)
 
 

@@ -30,8 +30,9 @@ def find_excess(names: Iterable[str], active: str, *, keep: int) -> tuple[str, .
 
 def list_excess(path: Path, active: str, *, keep: int) -> tuple[str, ...]:
     """Return which files of an endpoint go from its directory. Blocks; raises DirectoryError."""
-    with translated_errors(path):
-        return find_excess(os.listdir(path), active, keep=keep)
+    with translated_errors(path), os.scandir(path) as entries:
+        names = [each.name for each in entries if each.is_file(follow_symlinks=False)]
+    return find_excess(names, active, keep=keep)
 
 
 def remove_file(path: Path, name: str, known: FileMemory | None) -> FileMemory | None:

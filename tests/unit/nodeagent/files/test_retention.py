@@ -127,3 +127,24 @@ def test_a_directory_is_looked_through(tmp_path):
     assert list_excess(tmp_path, ACTIVE, keep=1) == (rotated(0),)
     with pytest.raises(DirectoryError):
         list_excess(tmp_path / "gone", ACTIVE, keep=1)
+
+
+def test_a_link_is_none_of_an_endpoints_files_and_is_not_followed(tmp_path):
+    elsewhere = tmp_path / "elsewhere.pcap"
+    being_written = a_savefile([1, 2])[:-1]
+    elsewhere.write_bytes(being_written)
+    link = tmp_path / rotated(0)
+    link.symlink_to(elsewhere)
+    (tmp_path / rotated(1)).mkdir()
+    (tmp_path / rotated(2)).write_bytes(a_savefile([3]))
+
+    assert list_excess(tmp_path, ACTIVE, keep=0) == (rotated(2),)
+    assert remove_file(tmp_path, link.name, None) == FileMemory(link.name)
+    assert elsewhere.read_bytes() == being_written
+    assert not link.is_symlink()
+
+
+def test_nobody_waits_for_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / rotated(0))
+
+    assert remove_file(tmp_path, rotated(0), None) == FileMemory(rotated(0))
