@@ -104,7 +104,7 @@ class DiskSide:
 
     async def prune(self, record: CaptureRecord, endpoint: EndpointRecord, *, keep: int) -> None:
         """Remove the oldest rotated files of an endpoint but so many, and those of its namesakes."""
-        endpoint.history.is_unpruned = False
+        endpoint.history.kept = keep
         if not record.directory:
             return
         known = record.known_files(endpoint)

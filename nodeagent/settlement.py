@@ -105,9 +105,10 @@ class Settlement:
     async def _prune(self, record: CaptureRecord) -> None:
         """Remove files that are more than a capture keeps."""
         keep = segments_of(record.capture.spec.limits, self._rules).keep
-        for endpoint in [each for each in record.endpoints.values() if each.history.is_unpruned]:
-            await self._disk.prune(record, endpoint, keep=keep)
-            record.has_new_files = True
+        for endpoint in list(record.endpoints.values()):
+            if endpoint.history.has_more_than(keep):
+                await self._disk.prune(record, endpoint, keep=keep)
+                record.has_new_files = True
 
     async def _recall(self, capture: PacketCapture) -> CaptureRecord:
         record = CaptureRecord(capture)

@@ -63,8 +63,7 @@ class CaptureRecord:
         ended = self.unwanted(wanted)
         for each in ended[: max(0, len(ended) - MAX_ENDED)]:
             del self.endpoints[each.key]
-            is_alone = not any(each.has_names_of(other) for other in self.endpoints.values())
-            files = () if is_alone else tuple(each.history.files.values())
+            files = tuple(each.history.files.values())
             self.folded += fold(EndpointMemory(each.report(), files=files))
 
     def note_renamed(self, files: Collection[FileMemory], *, active: str) -> None:

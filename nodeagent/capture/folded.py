@@ -10,6 +10,9 @@ from apiserver.resource.types import State
 from nodeagent.capture.counters import Tally
 from nodeagent.files.memory import EndpointMemory, FileMemory, active_name
 
+# Of whom a file is matters once a pod of that name is there again, which is soon or never.
+MAX_FILES: Final = 1000
+
 _NOTHING: Final = Tally()
 
 
@@ -17,7 +20,8 @@ _NOTHING: Final = Tally()
 class Folded:
     """So many endpoints, and their sums; `reason` is what they all ended by.
 
-    `files` are those of them that could be taken for another endpoint's, by their names.
+    `files` are those of the last ones, at most MAX_FILES: another pod of such a name has files that are
+    named alike.
     """
 
     count: int = 0
@@ -44,7 +48,7 @@ class Folded:
             reduce(add_gap, other.gaps, self.gaps),
             min(firsts, default=""),
             max(self.last_packet_time, other.last_packet_time),
-            (*self.files, *other.files),
+            (*self.files, *other.files)[-MAX_FILES:],
         )
 
     def expire(self, file: FileMemory) -> "Folded":

@@ -26,7 +26,7 @@ class History:
     """Of one endpoint, over all its rings.
 
     `files` are those that nobody writes any more, by name. `gap` is one that goes on. Times of packets
-    are MicroTimes, empty before the first one. If it `is_unpruned`, more files may be there than are kept.
+    are MicroTimes, empty before the first one. `kept` is at most how many rotated files are there, None if nobody knows.
     `gone_early` are files that were removed before it was told that they are finished.
     """
 
@@ -37,7 +37,7 @@ class History:
     gap: Gap | None = None
     first_packet_time: str = ""
     last_packet_time: str = ""
-    is_unpruned: bool = False
+    kept: int | None = 0
     gone_early: set[str] = field(default_factory=set)
 
     def note_span(self, span: Span) -> None:
@@ -52,7 +52,7 @@ class History:
             self.gone_early.discard(file.name)
         elif file.tally.packets:
             self.files[file.name] = _remembered(file)
-            self.is_unpruned = True
+            self.kept = None
 
     def rename(self, file: FileMemory) -> bool:
         """Take that the file which was active has its rotated name; tell whether it is this one's."""
@@ -61,7 +61,7 @@ class History:
             return False
         del self.files[before.name]
         self.files[file.name] = replace(before, name=file.name)
-        self.is_unpruned = True
+        self.kept = None
         return True
 
     def expire(self, file: FileMemory) -> None:
@@ -74,6 +74,10 @@ class History:
         """Take that a file is there no more which is known to the disk only."""
         self.gone_early.add(file.name)
         self.expire(file)
+
+    def has_more_than(self, keep: int) -> bool:
+        """Tell whether there may be more rotated files than so many."""
+        return self.kept is None or self.kept > keep
 
     def begin_gap(self, reason: str, *, now: datetime) -> None:
         """Take that packets which pass from now on are not captured."""
@@ -121,7 +125,7 @@ def recall_history(memory: EndpointMemory, *, now: datetime) -> History:
         gap,
         told.first_packet_time,
         told.last_packet_time,
-        is_unpruned=bool(memory.files),
+        kept=None if memory.files else 0,
     )
 
 

@@ -254,7 +254,6 @@ class Rings:
             await self._engine.swap(endpoint.key, packet_filter=plan.filter)
             record.has_new_files = True
         endpoint.begin(changed)
-        endpoint.history.is_unpruned = True
         endpoint.message = self._remark(endpoint.key, changed)
 
     async def _give_up(self, record: CaptureRecord, endpoint: EndpointRecord) -> None:

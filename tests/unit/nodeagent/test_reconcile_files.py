@@ -140,6 +140,21 @@ async def test_fewer_files_are_kept_from_an_edit_on(agent: Agent):
     assert len(names(agent)) == 2
 
 
+async def test_fewer_files_are_kept_also_of_what_is_over(agent: Agent):
+    await capture(agent, 1)
+    for _ in range(2):
+        agent.engine.rotate(KEY)
+        agent.engine.receive(1)
+    agent.apply(endTime=PAST)
+    await agent.until("Finished", "EndTime")
+
+    agent.apply(endTime=PAST, limits={"files": 1})
+    told = await until(agent, expired_packets=1)
+
+    assert (told.state, told.packets) == ("Finished", 3)
+    assert len(names(agent)) == 2
+
+
 async def test_packets_are_those_in_files_and_those_that_expired_over_restarts(tmp_path: Path):
     restarts: list[list[str]] = []
     for run in range(1, 4):
@@ -309,6 +324,28 @@ async def test_a_file_of_an_earlier_pod_of_the_name_expires_for_that_pod(agent: 
         return [(each.pod_uid, each.packets, each.expired_packets) for each in told]
 
     await agent.reported.until(lambda it: expired(it) == [("p0", 2, 2), ("p1", 6, 0)])
+
+
+async def test_files_of_a_pod_of_which_only_sums_are_kept_are_not_its_successors(
+    tmp_path: Path, monkeypatch
+):
+    monkeypatch.setattr("nodeagent.capture.capturerecord.MAX_ENDED", 0)
+    later = RingKey(UID, "p1", "cali0")
+    async with running(tmp_path) as agent:
+        agent.set_links("cali0")
+        agent.reconciler.set_endpoints((endpoint("cali0", uid="p0"),))
+        await capture(agent, 4)
+        agent.reconciler.set_endpoints((endpoint("cali0", uid="p1"),))
+        await agent.reported.until(lambda _: later in agent.engine.rings)
+        agent.engine.receive(2)
+    async with running(tmp_path) as agent:
+        agent.set_links("cali0")
+        agent.reconciler.set_endpoints((endpoint("cali0", uid="p1"),))
+        agent.apply(endTime=LATER)
+        await agent.until_running()
+
+    told = {each.pod_uid: each.packets for each in agent.reported.newest["u1"].endpoints}
+    assert told == {"p1": 2, "": 4}
 
 
 async def test_the_guard_hears_what_is_written_and_of_each_start(agent: Agent):

@@ -3,7 +3,7 @@ from datetime import UTC, datetime
 
 from apiserver.agentapi.gaps import Gap
 from apiserver.agentapi.reports import EndpointReport
-from nodeagent.capture.folded import NONE_FOLDED, fold
+from nodeagent.capture.folded import MAX_FILES, NONE_FOLDED, fold
 from nodeagent.files.memory import EndpointMemory, FileMemory
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -63,3 +63,14 @@ def test_a_file_is_known_under_its_new_name():
 
     assert renamed.files == (replace(FILE, name=ROTATED),)
     assert ONE.rename(replace(FILE, name=ROTATED, packets=9)) == ONE
+
+
+def test_the_files_that_are_known_are_those_of_the_last_ones():
+    many = [
+        fold(EndpointMemory(ENDED, files=(FileMemory(f"f{i}"),))) for i in range(MAX_FILES + 2)
+    ]
+
+    folded = sum(many, start=NONE_FOLDED)
+
+    assert len(folded.files) == MAX_FILES
+    assert [folded.files[0].name, folded.files[-1].name] == ["f2", f"f{MAX_FILES + 1}"]

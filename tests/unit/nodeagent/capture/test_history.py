@@ -36,13 +36,13 @@ def test_a_finished_file_is_remembered_with_what_is_in_it(history):
 
     second = timedelta(seconds=1)
     assert history.files == {ACTIVE: FileMemory(ACTIVE, 3, 300, 3, NOON, NOON + second)}
-    assert history.is_unpruned
+    assert history.has_more_than(0)
 
 
 def test_a_file_without_packets_is_none(history):
     history.note_file(a_file(packets=0))
 
-    assert (history.files, history.is_unpruned) == ({}, False)
+    assert (history.files, history.has_more_than(0)) == ({}, False)
 
 
 def test_a_file_that_was_rotated_later_keeps_what_was_lost_meanwhile(history):
