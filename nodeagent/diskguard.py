@@ -60,8 +60,8 @@ class Writer(Protocol):
 class Captures(Protocol):
     """Who runs captures, and knows of their files. All is called in the event loop."""
 
-    def are_running(self) -> bool:
-        """Tell whether anything is being captured; who begins to wakes the guard."""
+    def are_wanted(self) -> bool:
+        """Tell whether anything is captured, or would be if there was room; who begins to wakes the guard."""
 
     def heed(self, pressure: Pressure) -> None:
         """Stop those that must not run under this pressure, and let go on those that may again."""
@@ -173,12 +173,12 @@ class DiskGuard:
             seen.disk,
             bounds,
             before=self.pressure,
-            is_wanted=self._captures.are_running() or bool(self.pressure),
+            is_wanted=self._captures.are_wanted(),
         )
 
     async def _called(self) -> bool:
         """Wait until it is time to look; tell whether somebody called."""
-        is_timed = self._captures.are_running() or bool(self.pressure)
+        is_timed = self._captures.are_wanted() or bool(self.pressure)
         try:
             async with asyncio.timeout(self._pace.longest if is_timed else None):
                 await self._awake.wait()

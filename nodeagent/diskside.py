@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from apiserver.agentapi.reports import StopReason
 from apiserver.resource.types import CaptureUID
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.journal import names_of
@@ -65,10 +66,12 @@ class DiskSide:
         self._records = records
         self._replan = replan
 
-    def are_running(self) -> bool:
-        """Tell whether anything is being captured."""
+    def are_wanted(self) -> bool:
+        """Tell whether anything is captured, or would be if there was room."""
         return any(
-            each.running for record in self._records.values() for each in record.endpoints.values()
+            each.running or each.stop_reason == StopReason.DISK_PRESSURE
+            for record in self._records.values()
+            for each in record.endpoints.values()
         )
 
     def note_start(self) -> None:

@@ -41,8 +41,8 @@ class Captures:
     problems: list[str] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def are_running(self) -> bool:
-        return not self.pressures[-1].everywhere
+    def are_wanted(self) -> bool:
+        return True
 
     def heed(self, pressure: Pressure) -> None:
         self.pressures.append(pressure)

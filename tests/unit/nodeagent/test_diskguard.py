@@ -62,7 +62,7 @@ async def disk(monkeypatch: pytest.MonkeyPatch) -> Disk:
 class Surroundings:
     """Whoever writes, and whoever runs captures."""
 
-    is_running: bool = True
+    is_wanted: bool = True
     can_remove: bool = True
     grants: list[int] = field(default_factory=list)
     heeded: list[Pressure] = field(default_factory=list)
@@ -74,8 +74,8 @@ class Surroundings:
         self.grants.append(bytes_left)
         self._news.set()
 
-    def are_running(self) -> bool:
-        return self.is_running
+    def are_wanted(self) -> bool:
+        return self.is_wanted
 
     def heed(self, pressure: Pressure) -> None:
         self.heeded.append(pressure)
@@ -100,10 +100,10 @@ async def guarded(
     *,
     pace: Pace = NEVER,
     budget: DiskBudget = BUDGET,
-    is_running: bool = True,
+    is_wanted: bool = True,
     can_remove: bool = True,
 ) -> AsyncIterator[tuple[DiskGuard, Surroundings]]:
-    around = Surroundings(is_running, can_remove)
+    around = Surroundings(is_wanted, can_remove)
     async with guarding_disk(root, budget, around, around, pace=pace) as guard:
         yield guard, around
 
@@ -118,7 +118,7 @@ def write(root: Path, name: str, mebibytes: int, *, changed: int = 0) -> Path:
 
 
 async def test_before_anything_runs_there_is_a_grant(tmp_path):
-    async with guarded(tmp_path, is_running=False) as (guard, around):
+    async with guarded(tmp_path, is_wanted=False) as (guard, around):
         assert around.grants[0] == 0
         assert around.grants[1] > 40 * MEBIBYTE
         assert (guard.pressure, guard.problem, around.heeded) == (NO_PRESSURE, "", [])
@@ -168,12 +168,12 @@ async def test_while_nothing_runs_nothing_is_asked(tmp_path, disk):
     idle.mkdir()
     async with (
         guarded(busy, pace=QUICK),
-        guarded(idle, pace=QUICK, is_running=False) as (it, around),
+        guarded(idle, pace=QUICK, is_wanted=False) as (it, around),
     ):
         await disk.until_asked(busy, 5)
         assert disk.asked[idle] == 1
 
-        around.is_running = True
+        around.is_wanted = True
         it.wake()
         await disk.until_asked(idle, 5)
 
@@ -205,12 +205,25 @@ async def test_captures_stop_and_go_on_by_themselves_once_somebody_made_room(tmp
     active = write(tmp_path, "web_cali1.pcap", 60)
     async with guarded(tmp_path, pace=QUICK) as (guard, around):
         assert guard.pressure == around.heeded[-1] == FULL
-        around.is_running = False
+        around.is_wanted = False
 
         active.unlink()
         await around.until(lambda: len(around.heeded) > 1)
 
         assert guard.pressure == around.heeded[-1] == NO_PRESSURE
+
+
+async def test_what_has_stopped_and_is_wanted_no_more_costs_nobody_a_file(tmp_path):
+    write(tmp_path, "web_cali1.pcap", 63)
+
+    async with guarded(tmp_path, pace=QUICK) as (guard, around):
+        await around.until(lambda: around.heeded == [FULL])
+        around.is_wanted = False
+        write(tmp_path, ROTATED.format(1), 30)
+        write(tmp_path, "web_cali1.pcap", 20)
+        await around.until(lambda: guard.pressure == NO_PRESSURE)
+
+        assert around.removed == []
 
 
 async def test_a_disk_that_cannot_be_looked_at_may_be_full(tmp_path, disk):

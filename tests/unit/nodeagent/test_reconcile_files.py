@@ -225,7 +225,7 @@ async def test_without_room_captures_stop_and_go_on_by_themselves(agent: Agent):
     told = await agent.until("Error", "DiskPressure")
     assert (told.message, told.packets) == ("there is no room", 3)
     assert not agent.engine.rings
-    assert not agent.reconciler.disk.are_running()
+    assert agent.reconciler.disk.are_wanted()
 
     agent.now += timedelta(minutes=5)
     agent.reconciler.disk.heed(NO_PRESSURE)
@@ -416,11 +416,11 @@ async def test_many_endpoints_begin_with_a_few_writes_to_the_disk(agent: Agent, 
 
 
 async def test_a_capture_is_running_for_as_long_as_it_has_a_ring(agent: Agent):
-    assert not agent.reconciler.disk.are_running()
+    assert not agent.reconciler.disk.are_wanted()
 
     await capture(agent)
-    assert agent.reconciler.disk.are_running()
+    assert agent.reconciler.disk.are_wanted()
 
     agent.apply(endTime=PAST)
     await agent.until("Finished", "EndTime")
-    assert not agent.reconciler.disk.are_running()
+    assert not agent.reconciler.disk.are_wanted()
