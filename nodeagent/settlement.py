@@ -7,6 +7,7 @@ from typing import Protocol
 from apiserver.agentapi.reports import CaptureReport
 from apiserver.resource.types import CaptureUID, PacketCapture
 from nodeagent.capture.capturerecord import CaptureRecord
+from nodeagent.capture.history import OUT_OF_SIGHT
 from nodeagent.capture.journal import names_of
 from nodeagent.capture.plan import Planned, RingKey
 from nodeagent.capture.rings import Rings
@@ -86,7 +87,8 @@ class Settlement:
         """End a capture that is deleted or out of sight; its files go when it is deleted for sure."""
         record = self._records.get(uid)
         if record is not None:
-            await self._rings.stop_all(record, why="the capture is out of sight")
+            why = "the capture is out of sight"
+            await self._rings.stop_all(record, why=why, gap=OUT_OF_SIGHT)
         if uid in self._captures.gone:
             await self._remove(uid)
 

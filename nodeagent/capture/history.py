@@ -14,8 +14,10 @@ from apiserver.resource.types import State
 from nodeagent.capture.counters import FileCount, Span
 from nodeagent.files.memory import EndpointMemory, FileMemory, active_name, time_of
 
-# Why a gap is: the agent was not there, or failed. (The other reason is `StopReason.DISK_PRESSURE`.)
+# Why a gap is: the agent was not there, did not see the capture, or failed. (The other reason is
+# `StopReason.DISK_PRESSURE`.)
 AGENT_RESTART: Final = "AgentRestart"
+OUT_OF_SIGHT: Final = "OutOfSight"
 FAILURE: Final = "Error"
 
 _RUNNING: Final = frozenset({State.CAPTURING, State.WAITING_FOR_TRAFFIC})

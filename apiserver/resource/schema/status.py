@@ -29,8 +29,8 @@ _GAP = structure(
         "to": moment("When it ended; while it goes on, the same as from."),
         "reason": text(
             "Why: AgentRestart (the agent was not there, from the last packet on that is known of), "
-            "DiskPressure (there was no room for more), Error (it had failed, and was tried again), or another "
-            "word; Mixed where it stands for several that differ."
+            "OutOfSight (the agent did not see the object, or could not read it), DiskPressure (there was no "
+            "room for more), Error (it had failed, and was tried again), or another word; Mixed where it stands for several that differ."
         ),
     },
     required=("from", "to"),

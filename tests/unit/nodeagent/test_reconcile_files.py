@@ -192,6 +192,23 @@ async def test_a_restart_is_a_gap_from_when_the_agent_ended(tmp_path: Path):
     assert told.gaps == (Gap(START, START + timedelta(minutes=1), "AgentRestart"),)
 
 
+async def test_what_the_server_does_not_show_for_a_while_has_a_gap(agent: Agent):
+    await capture(agent)
+    settled = asyncio.Event()
+    agent.reconciler.rounds.settling_took = lambda _: settled.set()
+    agent.captures.replace([], identity="another store", now=0.0)
+    agent.reconciler.wake()
+    async with asyncio.timeout(10):
+        await settled.wait()
+    assert not agent.engine.rings
+
+    agent.now += timedelta(minutes=1)
+    agent.apply(endTime=LATER)
+    told = await agent.until("Capturing")
+
+    assert told.gaps == (Gap(START, START + timedelta(minutes=1), "OutOfSight"),)
+
+
 async def test_what_ended_before_a_restart_has_no_gap(tmp_path: Path):
     async with running(tmp_path) as agent:
         agent.set_pods(1)
