@@ -94,7 +94,8 @@ class EngineNews:
         record = self._records[endpoint.key.capture]
         match event:
             case WriteFailed(_, error):
-                endpoint.message = str(error)
+                present = self._engine.counters(event.key).total
+                endpoint.note_unwritable(str(error), present)
                 self._journal.unwritable(record, endpoint, error)
             case Rotated(_, file):
                 endpoint.history.note_file(file)

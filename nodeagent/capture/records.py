@@ -44,7 +44,8 @@ class EndpointRecord:
     `run` is that of the running ring, None if there is none; `tap` is that of the running one or the
     last that was tried. `is_waiting` while a failure waits to be tried again. `hopeless` is the filter
     that turned out to let nothing pass here. `written` is what the running ring is known to have
-    written, in bytes of files.
+    written, in bytes of files. `write_problem` is why its file could not be written, `is_unwritable`
+    whether packets are lost for that now.
     """
 
     key: RingKey
@@ -62,6 +63,8 @@ class EndpointRecord:
     hopeless: PacketFilter | None = None
     history: History = field(default_factory=History)
     written: int = 0
+    write_problem: str = ""
+    is_unwritable: bool = False
 
     @property
     def active_name(self) -> str:
@@ -107,9 +110,18 @@ class EndpointRecord:
 
     def count(self, present: Tally, span: Span = NO_SPAN) -> None:
         """Note what the running ring has counted so far, and when."""
+        more = present - self.present
+        if self.write_problem and (more.dropped_writer or more.packets):
+            self.is_unwritable = more.dropped_writer > 0
         self.present = present
         self.history.note_span(span)
         self.settle_state()
+
+    def note_unwritable(self, problem: str, present: Tally) -> None:
+        """Note why packets of the running ring are lost from now on, and what it has counted."""
+        self.count(present)
+        self.write_problem = problem
+        self.is_unwritable = True
 
     def note_written(self, present: Tally) -> int:
         """Return how many bytes the running ring has written since this was last asked."""
@@ -124,6 +136,8 @@ class EndpointRecord:
         self.present = NOTHING
         self.run = None
         self.written = 0
+        self.write_problem = ""
+        self.is_unwritable = False
 
     def end_with(self, final: Counters, *, now: float) -> None:
         """Note that the ring has ended, and its last file with it."""
@@ -175,6 +189,7 @@ class EndpointRecord:
     def report(self) -> EndpointReport:
         """Return the entry for a report."""
         total = self.total
+        problem = self.write_problem if self.is_unwritable else ""
         report = EndpointReport(
             pod=self.pod,
             pod_uid=self.key.pod_uid,
@@ -185,7 +200,7 @@ class EndpointRecord:
             dropped_ring=total.dropped_ring,
             dropped_writer=total.dropped_writer,
             stop_reason=self.stop_reason,
-            message=self.message,
+            message="; ".join(filter(None, (problem, self.message))),
         )
         return self.history.told(report)
 

@@ -10,11 +10,12 @@ import pytest
 
 from apiserver.agentapi.gaps import Gap
 from apiserver.resource.types import CaptureUID
-from nodeagent.capture.events import Ended
+from nodeagent.capture.events import Ended, WriteFailed
 from nodeagent.capture.plan import RingKey
 from nodeagent.discovery.links import Link
 from nodeagent.libpcap.errors import (
     CaptureError,
+    FileError,
     InterfaceDownError,
     InterfaceGoneError,
     InterfaceNotFoundError,
@@ -119,6 +120,24 @@ async def test_where_no_packet_can_pass_is_no_gap(agent: Agent, kind: type[Captu
     told = await agent.until("Finished", "EndTime")
 
     assert (told.gaps, told.is_lossless) == ((), True)
+
+
+async def test_that_a_file_cannot_be_written_is_said_until_it_is_written_again(agent: Agent):
+    agent.apply(endTime=LATER, limits={"fileSize": 1 << 40})
+    await agent.until_running()
+    agent.engine.receive(3)
+    told = await agent.until("Capturing", packets=3)
+    remark = told.message
+
+    error = FileError(Path("web_cali0.pcap"), "write", 5, "Input/output error")
+    agent.reconciler.hear(WriteFailed(KEY, error))
+    await agent.reported.until(
+        lambda it: it.endpoint().message == f"web_cali0.pcap: write: Input/output error; {remark}"
+    )
+    agent.engine.receive(1)
+    told = await agent.until("Capturing", packets=4)
+
+    assert told.message == remark != ""
 
 
 @pytest.mark.blocking_ok

@@ -115,6 +115,22 @@ def test_the_state_of_what_does_not_run_is_left_alone(endpoint):
     assert endpoint.report().state == "Finished"
 
 
+def test_a_file_that_cannot_be_written_is_told_while_packets_are_lost_for_it(endpoint):
+    def message(packets: int, lost: int) -> str:
+        endpoint.count(Tally(packets, dropped_writer=lost))
+        return endpoint.report().message
+
+    endpoint.begin(Run())
+    endpoint.note_unwritable("no space", Tally(5, dropped_writer=1))
+
+    assert message(5, 1) == "no space"
+    assert message(6, 2) == "no space"
+    assert message(7, 2) == ""
+    assert message(7, 3) == "no space"
+    endpoint.end(Tally(7, dropped_writer=3), now=1.0)
+    assert endpoint.report().message == ""
+
+
 def test_failures_are_tried_again_ever_later_up_to_a_limit(endpoint):
     pauses = [endpoint.fail("no such device") for _ in range(2000)]
 
