@@ -92,18 +92,22 @@ class DiskSide:
 
         What cannot be removed stays, and is told by the log.
         """
-        records = {Path(each.directory): each for each in self._records.values() if each.directory}
         names_of_directory: dict[Path, list[str]] = {}
         for each in files:
             names_of_directory.setdefault(each.directory, []).append(each.name)
         for directory, names in names_of_directory.items():
-            if record := records.get(directory):
-                known = record.known_files()
-                self._note(record, await self._storage.expire(record, names, known=known))
-                await self.take_stock(record)
-            else:
-                await asyncio.to_thread(self._remove, directory, names)
+            async with self._storage.counting(directory):
+                await self._expire_in(directory, names)
         self._replan()
+
+    async def _expire_in(self, directory: Path, names: Collection[str]) -> None:
+        places = {each.directory: each for each in self._records.values()}
+        if record := places.get(str(directory)):
+            known = record.known_files()
+            self._note(record, await self._storage.expire(record, names, known=known))
+            await self.take_stock(record)
+        else:
+            await asyncio.to_thread(self._remove, directory, names)
 
     async def prune(self, record: CaptureRecord, endpoint: EndpointRecord, *, keep: int) -> None:
         """Remove the oldest rotated files of an endpoint but so many, and those of its namesakes."""

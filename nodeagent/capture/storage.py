@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final
+from weakref import WeakValueDictionary
 
 from apiserver.resource.types import CaptureUID
 from nodeagent.capture.capturerecord import CaptureRecord
@@ -58,6 +59,7 @@ class CaptureStorage:
         # A new object may take the path of a deleted one: while one directory is being removed,
         # no other is moved to or from its place.
         self._directories = asyncio.Lock()
+        self._counting = WeakValueDictionary[Path, asyncio.Lock]()
         self._writing = threading.Lock()
         # Saving costs two flushes of the disk; of what is saved already it is spared.
         self._saved: dict[CaptureUID, DirectoryState] = {}
@@ -74,10 +76,22 @@ class CaptureStorage:
             return []
         return [(each.state.uid, each.state.store_identity) for each in found]
 
+    def counting(self, directory: Path) -> asyncio.Lock:
+        """Return what to hold while files of a directory are counted, or go."""
+        return self._counting.setdefault(directory, asyncio.Lock())
+
     async def recall(self, record: CaptureRecord) -> None:
         """Take over what an earlier run of the agent left of a capture: what it knew, and its files."""
         try:
             path = self._path(record)
+        except DirectoryError as error:
+            log.warning("earlier files cannot be read", extra={"error": str(error)})
+            return
+        async with self.counting(path):
+            await self._recall_from(path, record)
+
+    async def _recall_from(self, path: Path, record: CaptureRecord) -> None:
+        try:
             state = await asyncio.to_thread(read_state, path)
             if state is None or state.uid != record.capture.uid:
                 return

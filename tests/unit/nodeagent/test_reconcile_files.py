@@ -1,6 +1,7 @@
 """What the agent's loop does with files: rotated, kept, expired, and stopped where there is no room."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator, Hashable
 from datetime import timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from nodeagent.capture.plan import RingKey
 from nodeagent.capture.rotation import Rotation
 from nodeagent.files.directory import DirectoryState, read_state, write_state
 from nodeagent.files.pressure import NO_PRESSURE, Pressure
+from nodeagent.files.recollection import recollect
 from nodeagent.files.survey import survey
 from tests.fakes.engine import FIRST_SECOND, PACKET_BYTES, FakeEngine
 from tests.node.loop import START, endpoint
@@ -322,6 +324,36 @@ async def test_files_of_captures_that_are_not_followed_go_too(agent: Agent):
     await agent.reconciler.disk.expire(survey(agent.root).files)
 
     assert list(place.iterdir()) == []
+
+
+async def test_files_that_go_while_a_new_run_counts_them_have_expired(tmp_path: Path, monkeypatch):
+    async with running(tmp_path) as agent:
+        agent.set_pods(1)
+        await capture(agent, 4)
+        agent.engine.rotate(KEY)
+        agent.engine.receive(2)
+    is_counted, may_go_on = asyncio.Event(), threading.Event()
+    loop = asyncio.get_running_loop()
+
+    def recollect_slowly(path: Path, state: DirectoryState) -> DirectoryState:
+        found = recollect(path, state)
+        loop.call_soon_threadsafe(is_counted.set)
+        assert may_go_on.wait(10)
+        return found
+
+    monkeypatch.setattr("nodeagent.capture.storage.recollect", recollect_slowly)
+    async with running(tmp_path) as agent, asyncio.TaskGroup() as tasks:
+        agent.set_pods(1)
+        agent.apply(endTime=LATER)
+        await is_counted.wait()
+        rotated = [each for each in survey(agent.root).files if each.is_rotated]
+        expiring = tasks.create_task(agent.reconciler.disk.expire(rotated))
+        await asyncio.wait({expiring}, timeout=0.1)
+        may_go_on.set()
+
+        told = await until(agent, expired_packets=4)
+
+    assert told.packets == 6
 
 
 async def test_a_file_of_an_earlier_pod_of_the_name_expires_for_that_pod(agent: Agent):
