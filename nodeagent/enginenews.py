@@ -99,6 +99,7 @@ class EngineNews:
                 self._journal.unwritable(record, endpoint, error)
             case Rotated(_, file):
                 endpoint.history.note_file(file)
+                record.has_new_files = True
                 self._journal.rotated(record, endpoint, file.name)
 
     def _note_written(self, key: RingKey) -> None:

@@ -77,6 +77,7 @@ class Settlement:
         for endpoint in endpoints:
             await self._rings.settle(record, endpoint, wanted[endpoint.key])
         await self._prune(record)
+        record.fold(wanted)
         if record.has_new_files:
             await self._disk.take_stock(record)
         await self._rings.save(record)
@@ -102,7 +103,6 @@ class Settlement:
         selected = {key.pod_uid for key in wanted}
         for endpoint in record.unwanted(wanted):
             await self._rings.settle_unwanted(record, endpoint, wanted=selected, present=present)
-        record.fold(wanted)
 
     async def _prune(self, record: CaptureRecord) -> None:
         """Remove files that are more than a capture keeps."""

@@ -1,5 +1,6 @@
 """The rings of endpoints: begun, changed and ended as planned; what failed is tried again later."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Collection
 from typing import Final

@@ -12,7 +12,7 @@ from apiserver.agentapi.gaps import Gap
 from apiserver.resource.types import CaptureUID
 from nodeagent.capture.events import Ended, WriteFailed
 from nodeagent.capture.plan import RingKey
-from nodeagent.discovery.links import Link
+from nodeagent.discovery.link import Link
 from nodeagent.libpcap.errors import (
     CaptureError,
     FileError,

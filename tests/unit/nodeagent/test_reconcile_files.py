@@ -375,6 +375,24 @@ async def test_a_file_of_an_earlier_pod_of_the_name_expires_for_that_pod(agent: 
     await agent.reported.until(lambda it: expired(it) == [("p0", 2, 2), ("p1", 6, 0)])
 
 
+async def test_what_is_rotated_last_is_told_also_where_only_sums_are_kept(
+    agent: Agent, monkeypatch
+):
+    monkeypatch.setattr("nodeagent.capture.capturerecord.MAX_ENDED", 0)
+    await capture(agent, 1, limits={"files": 1})
+    agent.engine.rotate(KEY)
+    agent.engine.receive(1)
+    await until(agent, packets=2)
+    agent.reconciler.set_endpoints(())
+    agent.engine.rotate(KEY)
+
+    told = await until(agent, folded=1)
+
+    assert (told.packets, told.expired_packets) == (2, 1)
+    assert agent.reported.newest["u1"].file_names == tuple(names(agent))
+    assert len(names(agent)) == 2
+
+
 async def test_files_of_a_pod_of_which_only_sums_are_kept_are_not_its_successors(
     tmp_path: Path, monkeypatch
 ):

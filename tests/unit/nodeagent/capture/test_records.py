@@ -116,7 +116,7 @@ def test_the_state_of_what_does_not_run_is_left_alone(endpoint):
 
 
 def test_a_file_that_cannot_be_written_is_told_while_packets_are_lost_for_it(endpoint):
-    def message(packets: int, lost: int) -> str:
+    def message(packets, lost):
         endpoint.count(Tally(packets, dropped_writer=lost))
         return endpoint.report().message
 
