@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 
 # Of a capture's files on this node; a status has to stay readable (DESIGN 9.2).
 MAX_FILE_NAMES: Final = 500
+# Saving costs two flushes of the disk, for each capture that runs; and whatever happens on the node has all
+# of them looked at.
+PROGRESS_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +64,8 @@ class CaptureStorage:
         self._directories = asyncio.Lock()
         self._counting = WeakValueDictionary[Path, asyncio.Lock]()
         self._writing = threading.Lock()
-        # Saving costs two flushes of the disk; of what is saved already it is spared.
-        self._saved: dict[CaptureUID, DirectoryState] = {}
+        # What is saved, and when (monotonic seconds).
+        self._saved: dict[CaptureUID, tuple[DirectoryState, float]] = {}
 
     async def find_all(self) -> list[tuple[CaptureUID, str]]:
         """Return the uid and the store's identity of every capture that has a directory.
@@ -137,15 +140,15 @@ class CaptureStorage:
 
         What files are called there and what is in them may be from before: see `recollect`.
         """
-        state = self._saved.get(endpoint.key.capture)
-        entries = (each.report for each in state.endpoints) if state else ()
+        saved = self._saved.get(endpoint.key.capture)
+        entries = (each.report for each in saved[0].endpoints) if saved else ()
         of_pod = (each for each in entries if each.pod_uid == endpoint.key.pod_uid)
         return any(each.interface == endpoint.key.interface for each in of_pod)
 
     async def _open(self, record: CaptureRecord, path: Path) -> tuple[FileMemory, ...]:
         """Make sure of a directory; return the files of an earlier run that were rotated."""
         state = await asyncio.to_thread(open_directory, path, self._state(record))
-        self._saved[state.uid] = state
+        self._note_saved(state)
         found = await asyncio.to_thread(rotate_leftovers, path, except_for=_names_in_use(record))
         self._opened.add(record.capture.uid)
         record.directory = str(path)
@@ -206,12 +209,24 @@ class CaptureStorage:
         record.has_new_files = False
 
     async def save(self, record: CaptureRecord) -> None:
-        """Remember what was counted, for the time after a restart, if that is anything new."""
+        """Remember what is to be known after a restart, if it is anything new.
+
+        That packets were counted, once in a while: the files tell of them, too.
+        """
         state = self._state(record)
-        if not record.directory or self._saved.get(state.uid) == state:
-            return
-        await asyncio.to_thread(self._write, Path(record.directory), state)
-        self._saved[state.uid] = state
+        if record.directory and self._is_news(state):
+            await asyncio.to_thread(self._write, Path(record.directory), state)
+            self._note_saved(state)
+
+    def _is_news(self, state: DirectoryState) -> bool:
+        saved, when = self._saved.get(state.uid, (None, 0.0))
+        if saved is None or saved == state:
+            return saved is None
+        is_due = self._stopwatch() - when >= PROGRESS_SECONDS
+        return is_due or saved.without_progress() != state.without_progress()
+
+    def _note_saved(self, state: DirectoryState) -> None:
+        self._saved[state.uid] = (state, self._stopwatch())
 
     def _write(self, path: Path, state: DirectoryState) -> None:
         # Who waited for the last write may have been cancelled, which the write itself was not.

@@ -18,6 +18,7 @@ from apiserver.resource.filenames import parse, render
 from apiserver.resource.types import CaptureUID, State
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_CAPTURED: Final = frozenset({State.WAITING_FOR_TRAFFIC, State.CAPTURING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +109,20 @@ class EndpointMemory:
         )
         return replace(self, report=told, files=tuple(files))
 
+    def without_progress(self) -> "EndpointMemory":
+        """Return it without what grows while it is captured; of one that is not, that is final."""
+        if self.report.state not in _CAPTURED:
+            return self
+        report = replace(
+            self.report,
+            packets=0,
+            bytes=0,
+            dropped_ring=0,
+            dropped_writer=0,
+            last_packet_time="",
+        )
+        return replace(self, report=report, running_seconds=0.0)
+
     def to_json(self) -> JsonObject:
         """Render the entry of `endpoints[]`: that of a report, and what no report says."""
         return {
@@ -142,6 +157,11 @@ class DirectoryState:
     generation: int
     store_identity: str
     endpoints: tuple[EndpointMemory, ...] = ()
+
+    def without_progress(self) -> "DirectoryState":
+        """Return it without what grows while endpoints are captured."""
+        endpoints = tuple(each.without_progress() for each in self.endpoints)
+        return replace(self, endpoints=endpoints)
 
     def to_json(self) -> JsonObject:
         """Render the content of the state file."""

@@ -8,12 +8,13 @@ import pytest
 from apiserver.jsontypes import JsonObject
 from apiserver.resource.filenames import CaptureFile, render
 from apiserver.resource.spec.codec import decode_capture
-from apiserver.resource.types import CaptureUID
+from apiserver.resource.types import CaptureUID, State
 from nodeagent.capture import storage as storage_module
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.counters import Tally
 from nodeagent.capture.plan import RingKey
 from nodeagent.capture.storage import CaptureStorage, NewFile
+from nodeagent.capture.times import Times
 from nodeagent.files.directory import DirectoryError, read_state
 from nodeagent.files.memory import FileMemory
 from tests.fakes.savefiles import a_record, a_savefile
@@ -53,11 +54,56 @@ def record():
     return made
 
 
+def packets_of(directory):
+    state = read_state(directory)
+    assert state is not None
+    return sum(each.report.packets for each in state.endpoints)
+
+
 async def remember(storage, record, packets):
     """Let a run of the agent have counted so many packets of 6 bytes."""
     await storage.new_file(record, record.endpoints[KEY])
     record.endpoints[KEY].count(Tally(packets, packets * 6))
     await storage.save(record)
+
+
+async def test_that_packets_were_counted_is_remembered_once_in_a_while(
+    tmp_path, directory, record
+):
+    now = [100.0]
+    storage = CaptureStorage(tmp_path, times=Times(stopwatch=lambda: now[0]))
+    endpoint = record.endpoints[KEY]
+    endpoint.state = State.CAPTURING
+    await remember(storage, record, 3)
+
+    remembered = []
+    for now[0], packets in ((109.0, 4), (110.0, 5), (119.9, 6), (120.0, 7)):
+        endpoint.count(Tally(packets, packets * 6))
+        await storage.save(record)
+        remembered.append(packets_of(directory))
+
+    assert remembered == [0, 5, 5, 7]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"state": State.FINISHED}, id="it has ended"),
+        pytest.param({"state": State.ERROR, "message": "gone"}, id="it has failed"),
+    ],
+)
+async def test_how_it_ended_is_remembered_at_once(storage, directory, record, change):
+    endpoint = record.endpoints[KEY]
+    endpoint.state = State.CAPTURING
+    await remember(storage, record, 3)
+
+    for name, value in change.items():
+        setattr(endpoint, name, value)
+    await remember(storage, record, 4)
+    then = packets_of(directory)
+    await remember(storage, record, 5)
+
+    assert (then, packets_of(directory)) == (4, 5)
 
 
 async def test_an_endpoint_is_remembered_before_its_file_is_written(storage, record, directory):
