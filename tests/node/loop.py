@@ -84,10 +84,13 @@ class Agent:
         self.reconciler.wake()
 
     def set_pods(self, *pods) -> None:
+        self.set_links(*pods)
+        self.reconciler.set_endpoints(tuple(endpoint(pod.interface) for pod in pods))
+
+    def set_links(self, *pods) -> None:
         self.reconciler.set_links(
             {pod.interface: Link(pod.interface, pod.index(), up=True) for pod in pods}
         )
-        self.reconciler.set_endpoints(tuple(endpoint(pod.interface) for pod in pods))
 
     def file(self, interface: str) -> Path:
         return self.root / "shop" / "http" / f"web_{interface}.pcap"

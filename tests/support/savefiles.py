@@ -9,6 +9,8 @@ _MICROSECONDS = 0xA1B2C3D4
 _ETHERNET, _SNAP_BYTES = 1, 262_144
 _FILE_HEADER = struct.Struct("=IHHiIII")
 _RECORD_HEADER = struct.Struct("=IIII")
+# In the source address of an Ethernet frame of `tests.support.netns`.
+_NUMBER_AT = 27
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +38,16 @@ def records(content: bytes) -> Iterator[Record]:
         at += _RECORD_HEADER.size
         yield Record(content[at : at + kept], length, second)
         at += kept
+
+
+def numbers_in(path: Path) -> list[int]:
+    """Return the numbers of the packets (`tests.support.netns`) of a file, in its order, of millions."""
+    content = path.read_bytes()
+    numbers, at = [], _FILE_HEADER.size
+    while at < len(content):
+        _, _, kept, _ = _RECORD_HEADER.unpack_from(content, at)
+        at += _RECORD_HEADER.size
+        numbers.append(int.from_bytes(content[at + _NUMBER_AT : at + _NUMBER_AT + 3], "big"))
+        at += kept
+    assert at == len(content), "the last record is whole"
+    return numbers
