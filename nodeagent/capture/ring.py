@@ -203,6 +203,14 @@ class Ring:
         if turn is not None and turn.ahead:
             self._count.lose(len(turn.ahead))
 
+    def lose_rest(self) -> None:
+        """Count what a broken ring will not give any more, as far as its handle still says."""
+        ahead = len(self._turn.ahead) if self._turn else 0
+        with suppress(CaptureError):
+            stats = self.handle.stats()
+            self._count.note_dropped(self._dropped(stats))
+            self._count.lose(max(0, stats.accepted - self._taken - ahead))
+
     def take_write_error(self) -> FileError | None:
         """Return why packets are being lost, once, when that begins."""
         error, self._write_error = self._write_error, None

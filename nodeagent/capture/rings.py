@@ -19,31 +19,9 @@ from nodeagent.capture.storage import CaptureStorage
 from nodeagent.capture.times import Times
 from nodeagent.discovery.endpoints import is_same_link
 from nodeagent.files.directory import DirectoryError
-from nodeagent.libpcap.errors import (
-    CaptureError,
-    FileError,
-    InterfaceDownError,
-    InterfaceGoneError,
-    InterfaceNotFoundError,
-    NamespaceGoneError,
-    NothingPassesError,
-)
+from nodeagent.libpcap.errors import NO_TRAFFIC, CaptureError, FileError, NothingPassesError
 
 log = logging.getLogger(__name__)
-
-_NO_MATCH: Final = "with the numbers that this pod's ports have, no packet passes the filters"
-_JUDGING: Final = (
-    "the filters take more memory than the kernel gives a socket on this node (net.core.optmem_max): "
-    "the agent looks at every packet, and droppedRing counts also what they may not have let pass"
-)
-# Where there is no link, no packet passes that could be missed.
-_NO_LINK: Final = (
-    InterfaceDownError,
-    InterfaceGoneError,
-    InterfaceNotFoundError,
-    NamespaceGoneError,
-)
-
 
 class Rings:
     """Brings one endpoint after the other in line with the plan.
@@ -99,16 +77,17 @@ class Rings:
         if plan.activity is Activity.RUNNING:
             await self._keep_running(record, endpoint, plan)
             return
+        error = None
         if endpoint.running:
-            await self.stop(
-                record, endpoint, why=plan.reason or plan.message or plan.activity.value
-            )
+            why = plan.reason or plan.message or plan.activity.value
+            error = await self.stop(record, endpoint, why=why)
         match plan.activity:
             case Activity.SCHEDULED:
                 endpoint.history.end_gap(self._clock())
                 endpoint.schedule()
             case Activity.ENDED:
-                self._finish(record, endpoint, plan.reason or StopReason.END_TIME, plan.message)
+                message = plan.message or (str(error) if _loses_packets(error) else "")
+                self._finish(record, endpoint, plan.reason or StopReason.END_TIME, message)
             case Activity.BLOCKED:
                 if plan.reason is not None:
                     endpoint.history.begin_gap(plan.reason, now=self._clock())
@@ -132,14 +111,19 @@ class Rings:
         message = "it is not known to be the pod's any more" if is_unproven else ""
         self._finish(record, endpoint, reason, message)
 
-    async def stop(self, record: CaptureRecord, endpoint: EndpointRecord, *, why: str) -> None:
-        """End a running ring and take its final counters."""
+    async def stop(
+        self, record: CaptureRecord, endpoint: EndpointRecord, *, why: str
+    ) -> CaptureError | None:
+        """End a running ring and take its final counters; return by which error it ended, if by one."""
         counters = await self._engine.stop(endpoint.key)
         # It may have ended by itself meanwhile; the next ring of this key did not.
-        self._ended.pop(endpoint.key, None)
+        error = self._ended.pop(endpoint.key, None)
         endpoint.end_with(counters, now=self._stopwatch())
         self.ended += counters.total
         self._journal.stopped(record, endpoint, counters.total, why=why)
+        if _loses_packets(error):
+            endpoint.history.begin_gap(FAILURE, now=self._clock())
+        return error
 
     async def stop_all(self, record: CaptureRecord, *, why: str, gap: str = "") -> None:
         """End what runs of a capture, and remember how far it came; a gap begins if it has a reason."""
@@ -280,13 +264,18 @@ class Rings:
 
     def _fail(self, record: CaptureRecord, endpoint: EndpointRecord, error: Exception) -> None:
         """Say what is wrong with an endpoint, and try it again later."""
-        if not isinstance(error, _NO_LINK):
+        if _loses_packets(error):
             endpoint.history.begin_gap(FAILURE, now=self._clock())
         is_news = endpoint.message != str(error)
         pause = endpoint.fail(str(error))
         self._retries.wait(endpoint, pause)
         if is_news:
             self._journal.failed(record, endpoint, error, pause=pause)
+
+
+def _loses_packets(error: Exception | None) -> bool:
+    """Tell whether packets may pass meanwhile: of an interface that is not there or down none do."""
+    return error is not None and not isinstance(error, NO_TRAFFIC)
 
 
 def _said(error: CaptureError | None) -> str:

@@ -146,8 +146,9 @@ class CaptureThread:
         if drain := self._drains.get(ring):
             drain.then.append(partial(begin, partial(self.stop, ring), done))
         elif self.runs(ring):
-            ring.begin_stop()
-            self._drain(ring, done)
+            self._guard(ring, partial(self._begin_stop, ring, done))
+            if ring.is_over:  # it broke
+                done.set_result(ring.counters)
         else:
             done.set_result(ring.counters)
 
@@ -242,6 +243,10 @@ class CaptureThread:
         self._drains[ring] = Drain(time.monotonic() + _DRAIN_SECONDS, done)
         if self._is_paused:
             self._epoll.modify(ring.handle.fd, select.EPOLLIN)
+
+    def _begin_stop(self, ring: Ring, done: Future[Counters] | None) -> None:
+        ring.begin_stop()
+        self._drain(ring, done)
 
     def _make_turns(self, now: float) -> None:
         for ring, drain in list(self._drains.items()):
@@ -368,12 +373,12 @@ class CaptureThread:
         if ring.handle.index >= 0 or ring in self._drains or ring.error is not None:
             return
         ring.error = InterfaceGoneError(ring.handle.interface, "read", "the interface is gone")
-        ring.begin_stop()
-        self._drain(ring, None)
+        self._begin_stop(ring, None)
 
     def _break(self, ring: Ring, error: CaptureError) -> None:
         """End a ring that cannot even be drained."""
         ring.error = error
+        ring.lose_rest()
         drain = self._drains.pop(ring, None)
         if self.runs(ring):
             self._forget(ring)

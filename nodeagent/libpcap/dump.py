@@ -87,8 +87,7 @@ class DumpFile:
         code = 0 if flushed else ffi.errno
         self.failing = not flushed or bool(libc.ferror(self._stream))
         if self.failing:
-            # An earlier write of the batch failed and a later one did not: its errno is gone.
-            code = code or errno.EIO
+            code = code or self._likely_code()
             self._roll_back()
             raise FileError(self.path, "write", code, os.strerror(code))
         before, self.readable_bytes = self.readable_bytes, os.fstat(self._fd).st_size
@@ -111,6 +110,9 @@ class DumpFile:
         if self._open:
             self._open = False
             purge(self._stream)
+            with suppress(OSError):  # of a batch that was broken off, some may be there
+                if os.fstat(self._fd).st_size > self.readable_bytes:
+                    os.ftruncate(self._fd, self.readable_bytes)
             binding.live_lib.pcap_dump_close(ffi.cast("pcap_dumper_t *", self.writer))
 
     def discard(self) -> None:
@@ -134,6 +136,12 @@ class DumpFile:
             self._open = False
             raise FileError(self.path, "open", errno.EIO, os.strerror(errno.EIO))
         return stream, ffi.cast("unsigned char *", dumper)  # the type that pcap_dump has for it
+
+    def _likely_code(self) -> int:
+        """Return why an earlier write of the batch failed, where a later one did not: its errno is gone."""
+        disk = os.fstatvfs(self._fd)
+        is_full = disk.f_bavail * disk.f_frsize < BUFFER_BYTES
+        return errno.ENOSPC if is_full else errno.EIO
 
     def _roll_back(self) -> None:
         purge(self._stream)

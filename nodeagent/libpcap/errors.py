@@ -1,6 +1,7 @@
 """What can go wrong with a live capture; the text is for people, the fields for programs."""
 
 from pathlib import Path
+from typing import Final
 
 
 class CaptureError(Exception):
@@ -35,6 +36,15 @@ class CapturePermissionError(CaptureError):
 
 class LinkTypeError(CaptureError):
     """The interface carries no Ethernet frames."""
+
+
+# Nothing passes meanwhile that could be captured.
+NO_TRAFFIC: Final = (
+    InterfaceNotFoundError,
+    InterfaceDownError,
+    InterfaceGoneError,
+    NamespaceGoneError,
+)
 
 
 class FilterError(CaptureError):

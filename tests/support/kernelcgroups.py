@@ -7,6 +7,7 @@ from pathlib import Path
 
 MOUNT = Path("/sys/fs/cgroup")
 _HIERARCHIES = {"1": MOUNT / "pids", "2": MOUNT / "unified"}
+_PERIOD_MICROSECONDS = 100_000
 
 
 class KernelCgroups:
@@ -49,3 +50,29 @@ def open_kernel_cgroups(version: str = "1") -> Iterator[KernelCgroups]:
                 with suppress(OSError):
                     each.rmdir()
         top.rmdir()
+
+
+@contextmanager
+def little_processor(pid: int, *, percent: int) -> Iterator[None]:
+    """Let a process have no more than so much of one processor inside the block."""
+    version_1 = MOUNT / "cpu"
+    quota = _PERIOD_MICROSECONDS * percent // 100
+    if (version_1 / "cgroup.procs").exists():
+        root, limits = version_1, {"cpu.cfs_period_us": _PERIOD_MICROSECONDS}
+        limits["cpu.cfs_quota_us"] = quota
+    else:
+        root, limits = MOUNT, {}
+        (root / "cgroup.subtree_control").write_text("+cpu")
+    directory = root / f"pcap-{secrets.token_hex(4)}"
+    directory.mkdir()
+    try:
+        for name, value in limits.items():
+            (directory / name).write_text(str(value))
+        if not limits:
+            (directory / "cpu.max").write_text(f"{quota} {_PERIOD_MICROSECONDS}")
+        (directory / "cgroup.procs").write_text(str(pid))
+        yield
+    finally:
+        with suppress(ProcessLookupError):
+            (root / "cgroup.procs").write_text(str(pid))
+        directory.rmdir()
