@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from itertools import cycle
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from nodeagent.capture.rotation import NEVER, Rotation
 from nodeagent.files.layout import draft_of
 from nodeagent.files.memory import time_of
 from nodeagent.files.savefile import scan
+from nodeagent.libpcap.ringview import Batch, RingView
 from tests.node.conftest import Capture, files_beside, read_all_numbers, series_of
 from tests.support.filters import pcap_filter
 from tests.support.netns import NOISE_PORT, PORT, Pod
@@ -162,6 +164,30 @@ async def test_names_have_the_time_of_the_first_packet_and_are_later_than_the_la
     ticks = [in_the_future + timedelta(microseconds=1 + number) for number in range(len(times))]
     assert len(times) > 1
     assert times == ticks
+
+
+async def test_names_follow_each_other_though_the_clock_of_the_packets_is_set_to_and_fro(
+    pod: Pod, capture: Capture, path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    look = RingView.look
+    steps = cycle(hours * 3600 * 10**9 for hours in (0, -5, -5, 3, -400, 1000, 0))
+
+    def look_at_another_time(view: RingView, most: int, room: int) -> Batch:
+        batch, step = look(view, most, room), next(steps)
+        return batch._replace(first_ns=batch.first_ns + step, last_ns=batch.last_ns + step)
+
+    monkeypatch.setattr(RingView, "look", look_at_another_time)
+    count = 1000
+    await start(capture, pod, path, Rotation(size=SMALL))
+
+    await asyncio.to_thread(pod.send, range(count))
+    final = await capture.engine.stop("a")
+
+    told = [each.name for each in rotated_files(capture)]
+    assert len(told) >= count // 50 - 1
+    assert told == sorted(set(told)) == [each.name for each in series_of(path)[:-1]]
+    assert final.total == Tally(count, count * FRAME_BYTES)
+    assert read_all_numbers(path) == list(range(count))
 
 
 async def test_a_rotated_name_that_is_taken_is_left_to_whoever_has_it(
