@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -35,7 +35,7 @@ class Capture:
                 self._news.clear()
                 await self._news.wait()
 
-    async def until_packets(self, key: str, count: int) -> None:
+    async def until_packets(self, key: Hashable, count: int) -> None:
         await self.until(lambda: self.engine.counters(key).total.packets >= count)
 
     async def until_said(self, kind: type[_Kind]) -> _Kind:

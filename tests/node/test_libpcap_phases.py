@@ -126,6 +126,7 @@ class Scene:
         self.pods = {"victim": victim, "other": other}
         self.sent = {"victim": 0, "other": 0}
         self._objects: dict[str, JsonObject] = {}
+        self._generations: dict[str, int] = {}
         self._generation = 0
 
     async def begin(self) -> None:
@@ -174,6 +175,7 @@ class Scene:
         selector = f"app == '{name}'"
         made = capture_object(uid=name, generation=self._generation, selector=selector, **spec)
         made["metadata"]["name"] = name
+        self._generations[name] = self._generation
         self._objects[name] = made
         self.agent.apply(*self._objects.values())
 
@@ -189,7 +191,7 @@ class Scene:
 
     async def until(self, name: str, condition) -> EndpointReport:
         """Wait until the newest spec has been acted upon and this is true of the endpoint."""
-        generation = self._objects[name]["metadata"]["generation"]
+        generation = self._generations[name]
 
         def told() -> EndpointReport | None:
             report = self.agent.reported.newest.get(name)

@@ -115,3 +115,5 @@ def _be_consistent(name: str, real: Callable[..., object], arguments: tuple[Any,
             real(*arguments)
         case "pcap_create" | "pcap_setnonblock":
             ffi.memmove(arguments[-1], MESSAGE, len(MESSAGE))
+        case _:
+            pass

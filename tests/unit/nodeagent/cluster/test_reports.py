@@ -254,6 +254,30 @@ async def test_a_server_that_is_away_is_tried_ever_more_rarely(server):
     assert asyncio.get_running_loop().time() == 91.5
 
 
+async def test_a_server_that_was_away_for_hours_hears_how_things_are_and_nothing_else(server):
+    hours, pause = 6, 5
+    server.is_away = True
+    async with sending(server, BEATING) as sender:
+        for number in range(hours * 3600 // pause):
+            state = ("Capturing", "Error")[number % 2]
+            sender.put(a_report("a", packets=number))
+            sender.put(a_report("b", packets=number, state=state))
+            sender.put(a_report(f"deleted-{number}"))
+            sender.forget(f"uid-deleted-{number}")
+            await asyncio.sleep(pause)
+        attempts = server.attempts
+        server.is_away = False
+        came_back = asyncio.get_running_loop().time()
+        await server.until_reports(1)
+        await asyncio.sleep(BEATING.counters_seconds - 1)
+
+    # At most one every 30 seconds, but for the first few.
+    assert attempts <= hours * 3600 / 30 + 10
+    assert server.packets == [[number, number]]
+    assert server.reports[0].full
+    assert server.times[0] - came_back <= 30
+
+
 async def test_a_reconnect_ends_the_wait(server):
     server.is_away = True
     async with sending(server) as sender:
