@@ -151,16 +151,20 @@ async def test_a_path_that_is_not_a_new_file_is_refused(
     assert refused.value.code == code
 
 
+@pytest.mark.parametrize("is_gathered", [False, True], ids=["as they come", "in large batches"])
 async def test_what_a_full_disk_did_not_take_is_counted(
-    pod: Pod, tiny_disk: Path, capture: Capture
+    pod: Pod, tiny_disk: Path, capture: Capture, is_gathered: bool
 ):
     path = tiny_disk / "a.pcap"
     await capture.engine.start(
         "a", interface=pod.interface, packet_filter=pcap_filter(MATCHING), path=path
     )
     count = 5000
+    if is_gathered:
+        capture.engine.grant(0)
 
     await asyncio.to_thread(pod.send, range(count))
+    capture.engine.grant(None)
     failed = await capture.until_said(WriteFailed)
     counters = await capture.engine.stop("a")
 

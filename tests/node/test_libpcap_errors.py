@@ -1,14 +1,17 @@
 """Every call into libpcap fails once: the error says which, and nothing stays open or behind."""
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from nodeagent.capture.events import Ended
+from nodeagent.capture.events import BudgetSpent, Ended
 from nodeagent.capture.ring import open_ring
 from nodeagent.discovery.endpoints import BY_NAME
 from nodeagent.libpcap.binding import ffi
+from nodeagent.libpcap.dump import BUFFER_BYTES
 from nodeagent.libpcap.errors import (
     CaptureError,
     CapturePermissionError,
@@ -21,7 +24,7 @@ from nodeagent.libpcap.handle import LiveHandle
 from nodeagent.libpcap.program import Program
 from tests.node.conftest import Capture, files_beside, until_handles_are_closed
 from tests.support.filters import pcap_filter
-from tests.support.libpcapfaults import failing
+from tests.support.libpcapfaults import answering, failing
 from tests.support.netns import PORT, Pod
 from tests.support.resources import open_descriptors
 from tests.support.tcpdump import read_numbers
@@ -136,6 +139,31 @@ async def test_a_ring_that_breaks_while_it_is_stopped_is_stopped(
             final = await capture.engine.stop("a")
 
     assert (final.total.packets, final.total.dropped_writer) == (3, 1)
+    assert read_numbers(path) == [1, 2, 3]
+
+
+async def test_of_a_batch_that_is_broken_off_nothing_is_in_the_file(
+    pod: Pod, capture: Capture, path: Path
+):
+    def break_off(name: str, real: Callable[..., object], arguments: tuple[Any, ...]) -> object:
+        answer = real(*arguments)
+        return -1 if name == "pcap_dispatch" else answer
+
+    await capture.engine.start("a", interface=pod.interface, packet_filter=MATCHING, path=path)
+    pod.send([1, 2, 3])
+    await capture.until_packets("a", 3)
+    capture.engine.grant(0)
+    count = 3 * BUFFER_BYTES // 1400
+    await asyncio.to_thread(pod.send, range(count), size=1400)
+    await capture.until_said(BudgetSpent)
+
+    with answering(break_off):
+        capture.engine.grant(None)
+        await capture.until_said(Ended)
+    final = await capture.engine.stop("a")
+    await until_handles_are_closed(capture.engine)
+
+    assert (final.total.packets, final.total.dropped_writer) == (3, count)
     assert read_numbers(path) == [1, 2, 3]
 
 
