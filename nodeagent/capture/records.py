@@ -150,11 +150,14 @@ class EndpointRecord:
         self.end(final.total, now=now)
 
     def finish(self, reason: StopReason, message: str = "") -> None:
-        """Note that nothing more will be captured, and why: the first reason of an end stays."""
+        """Note that nothing more will be captured, and why: the first reason of an end stays.
+
+        So does what was said of it, until there is something else to say.
+        """
         is_over = self.state == State.FINISHED
         self.state = State.FINISHED
         self.stop_reason = (self.stop_reason if is_over else "") or reason
-        self.message = message
+        self.message = message or (self.message if is_over else "")
         self.is_waiting = False
 
     def schedule(self) -> None:

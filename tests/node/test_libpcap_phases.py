@@ -329,10 +329,10 @@ async def test_a_ring_that_breaks_while_it_is_stopped_ends_and_says_so(scene: Sc
         await scene.go_through(phase)
     with failing(fault.name, fault.answer, code=fault.code):
         scene.act("stop")
-        told = await scene.until_state("victim", "Finished")
+        await scene.until_state("victim", "Finished")
     await until_handles_are_closed(scene.agent.engine)
     assert len(open_descriptors()) == len(before)
-    await end(scene)
+    told = (await end(scene))["victim"]
 
     check_files(scene, told)
     assert fault.said in told.message
