@@ -23,6 +23,13 @@ from nodeagent.libpcap.errors import NO_TRAFFIC, CaptureError, FileError, Nothin
 
 log = logging.getLogger(__name__)
 
+_NO_MATCH: Final = "with the numbers that this pod's ports have, no packet passes the filters"
+_JUDGING: Final = (
+    "the filters take more memory than the kernel gives a socket on this node (net.core.optmem_max): "
+    "the agent looks at every packet, and droppedRing counts also what they may not have let pass"
+)
+
+
 class Rings:
     """Brings one endpoint after the other in line with the plan.
 

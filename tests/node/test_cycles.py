@@ -35,7 +35,7 @@ WARM_UP: Final = 2_000
 MOST_GROWTH_BYTES: Final = 4 * 1024 * 1024
 # Through the agent's loop, which has files, states and reports to see to.
 TOGGLED: Final = 40
-TOGGLED_ROUNDS: Final = 8
+TOGGLED_ROUNDS: Final = 6
 TOGGLED_WARM_UP: Final = 2
 PAST: Final = "2026-01-02T15:00:00Z"
 FILTERS: Final = tuple(map(pcap_filter, (f"udp dst port {PORT}", f"udp and dst port {PORT}")))

@@ -194,26 +194,3 @@ async def test_a_next_file_that_libpcap_does_not_make_is_tried_again(
 
     assert len(files_beside(path)) == 2
     assert read_numbers(path) == []
-
-
-async def test_a_hundred_rings_leave_nothing_open(pod: Pod, capture: Capture, tmp_path: Path):
-    async def cycle(number: int) -> None:
-        path = tmp_path / str(number) / "pod_eth0.pcap"
-        path.parent.mkdir()
-        await capture.engine.start(
-            number, interface=pod.interface, packet_filter=MATCHING, path=path
-        )
-        pod.send(range(10))
-        await capture.until(lambda: capture.engine.counters(number).total.packets > 0)
-        await capture.engine.swap(number, packet_filter=MATCHING)
-        await capture.engine.stop(number)
-
-    await cycle(0)
-    await until_handles_are_closed(capture.engine)
-    before = len(open_descriptors())
-
-    for number in range(1, 101):
-        await cycle(number)
-    await until_handles_are_closed(capture.engine)
-
-    assert len(open_descriptors()) == before

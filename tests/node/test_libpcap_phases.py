@@ -219,7 +219,7 @@ class Scene:
         return [number for each in numbers for number in each]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pods() -> Iterator[tuple[Pod, Pod]]:
     with open_pod() as first, open_pod() as second:
         yield first, second

@@ -25,8 +25,8 @@ BATCH = 64
 # Where a packet's number is in its frame.
 NUMBER_AT = 27
 _CHECKSUM_AT = 24
-_PAUSE_SECONDS = 0.001
 # Of a link that is down or gone, or whose receiver is behind.
+_PAUSE_SECONDS = 0.001
 _BYTES = bytes(range(256)) * 2
 
 ffi = FFI()
