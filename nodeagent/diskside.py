@@ -118,8 +118,10 @@ class DiskSide:
         try:
             removed = await self._storage.retain(record, endpoint, keep=keep, known=known)
         except DirectoryError as error:
+            # The next round tries again.
+            endpoint.history.kept = None
             said = names_of(record, endpoint) | {"error": str(error)}
-            log.warning("files of a capture cannot be listed", extra=said)
+            log.warning("more files of a capture stay than are kept", extra=said)
             return
         self._note(record, removed)
 

@@ -75,7 +75,14 @@ class Reconciler:
             engine, self._records, self._rings, journal, self.disk, replan=self.wake
         )
         self._settlement = Settlement(
-            storage, captures, reports, self._rings, self.disk, self._records, rules=rules
+            storage,
+            captures,
+            reports,
+            self._rings,
+            self.disk,
+            self._records,
+            rules=rules,
+            replan=self.wake,
         )
         self._links: Mapping[str, Link] = {}
         self._present: dict[CaptureUID, PacketCapture] = {}

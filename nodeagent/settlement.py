@@ -1,7 +1,8 @@
 """One capture brought in line with the plan: its rings, its files, what is told and remembered of it."""
 
+import asyncio
 import logging
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Protocol
 
 from apiserver.agentapi.reports import CaptureReport
@@ -9,7 +10,7 @@ from apiserver.resource.types import CaptureUID, PacketCapture
 from nodeagent.capture.capturerecord import CaptureRecord
 from nodeagent.capture.history import OUT_OF_SIGHT
 from nodeagent.capture.journal import names_of
-from nodeagent.capture.plan import Planned, RingKey
+from nodeagent.capture.plan import Activity, Planned, RingKey
 from nodeagent.capture.rings import Rings
 from nodeagent.capture.segments import SegmentRules, segments_of
 from nodeagent.capture.storage import CaptureStorage
@@ -18,6 +19,9 @@ from nodeagent.diskside import DiskSide
 from nodeagent.files.directory import DirectoryError
 
 log = logging.getLogger(__name__)
+
+# What cannot be read is tried again after this.
+RETRY_SECONDS = 5.0
 
 
 class Reports(Protocol):
@@ -31,7 +35,10 @@ class Reports(Protocol):
 
 
 class Settlement:
-    """Settles captures, each by one task at a time; fills and empties `records`."""
+    """Settles captures, each by one task at a time; fills and empties `records`.
+
+    `replan` has a new plan made soon.
+    """
 
     def __init__(  # noqa: PLR0913 - who it works with
         self,
@@ -43,6 +50,7 @@ class Settlement:
         records: dict[CaptureUID, CaptureRecord],
         *,
         rules: SegmentRules,
+        replan: Callable[[], None],
     ) -> None:
         self._storage = storage
         self._captures = captures
@@ -51,6 +59,7 @@ class Settlement:
         self._disk = disk
         self._records = records
         self._rules = rules
+        self._replan = replan
 
     async def settle(
         self,
@@ -65,7 +74,13 @@ class Settlement:
         """
         record = self._records.get(capture.uid)
         if record is None:
-            record = await self._recall(capture)
+            record = CaptureRecord(capture)
+            try:
+                await self._storage.recall(record)
+            except DirectoryError as error:
+                self._put_off(record, wanted, error)
+                return True
+            self._records[capture.uid] = record
             if record.endpoints:
                 return False
         record.capture = capture
@@ -112,11 +127,18 @@ class Settlement:
                 await self._disk.prune(record, endpoint, keep=keep)
                 record.has_new_files = True
 
-    async def _recall(self, capture: PacketCapture) -> CaptureRecord:
-        record = CaptureRecord(capture)
-        await self._storage.recall(record)
-        self._records[capture.uid] = record
-        return record
+    def _put_off(
+        self, record: CaptureRecord, wanted: Mapping[RingKey, Planned], error: DirectoryError
+    ) -> None:
+        """Have a capture wait until what is known of it can be read: else its counters began anew."""
+        said = names_of(record) | {"error": str(error), "retry": RETRY_SECONDS}
+        log.warning("earlier files cannot be read", extra=said)
+        waiting = [each for each in wanted.items() if each[1].activity is Activity.RUNNING]
+        for key, planned in waiting:
+            record.endpoint(key, planned.endpoint.pod).block(str(error))
+        if waiting:
+            self._reports.put(record.report())
+        asyncio.get_running_loop().call_later(RETRY_SECONDS, self._replan)
 
     async def _remove(self, uid: CaptureUID) -> None:
         """Remove the files of a capture that is gone for certain."""

@@ -22,7 +22,8 @@ class CaptureRecord:
 
     `store_identity` is that of the store that holds it: only its word will remove the files.
     `endpoints` are in the order in which they came, those that lost their pod behind the others.
-    If it `has_new_files`, `file_names` are from before.
+    If it `has_new_files`, `file_names` are from before. `unsaved` is why this is not remembered, empty
+    where it is.
     """
 
     capture: PacketCapture
@@ -33,6 +34,21 @@ class CaptureRecord:
     file_names: tuple[str, ...] = ()
     file_names_omitted: int = 0
     has_new_files: bool = False
+    unsaved: str = ""
+
+    def note_unsaved(self, reason: str) -> None:
+        """Take that what is known cannot be remembered: rings that run say why."""
+        self.unsaved = reason
+        for each in self.endpoints.values():
+            if each.running:
+                each.message = each.message or reason
+
+    def note_saved(self) -> None:
+        """Take that what is known is remembered."""
+        if self.unsaved:
+            for each in self.endpoints.values():
+                each.message = "" if each.message == self.unsaved else each.message
+            self.unsaved = ""
 
     def endpoint(self, key: RingKey, pod: str) -> EndpointRecord:
         """Return the record of an endpoint, a new one if it was never selected before."""
@@ -113,15 +129,17 @@ class CaptureRecord:
         running = (each for each in self.endpoints.values() if each.running)
         return next((each for each in running if each.active_name == active), None)
 
-    def remember(self, memories: Collection[EndpointMemory], *, now: datetime) -> None:
-        """Take over what a previous run of the agent knew."""
+    def remember(
+        self, memories: Collection[EndpointMemory], *, saved: datetime, now: datetime
+    ) -> None:
+        """Take over what a previous run of the agent knew, which it `saved` then."""
         for memory in memories:
             entry = memory.report
             if entry.folded:
                 self.folded += fold(memory)
             else:
                 key = RingKey(self.capture.uid, entry.pod_uid, entry.interface)
-                self.endpoints[key] = recall(key, memory, now=now)
+                self.endpoints[key] = recall(key, memory, saved=saved, now=now)
 
     def memories(self, now: float) -> tuple[EndpointMemory, ...]:
         """Return what a later run of the agent has to know; `now` in monotonic seconds."""

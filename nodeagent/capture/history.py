@@ -81,6 +81,11 @@ class History:
         """Tell whether there may be more rotated files than so many."""
         return self.kept is None or self.kept > keep
 
+    def last_moment(self, otherwise: datetime) -> datetime:
+        """Return when the last packet came that is known, `otherwise` where there is none, or it is later."""
+        last = self.last_packet_time
+        return min(datetime.fromisoformat(last), otherwise) if last else otherwise
+
     def begin_gap(self, reason: str, *, now: datetime) -> None:
         """Take that packets which pass from now on are not captured."""
         if self.gap is None:
@@ -104,11 +109,11 @@ class History:
         )
 
 
-def recall_history(memory: EndpointMemory, *, now: datetime) -> History:
-    """Return what an earlier run of the agent left.
+def recall_history(memory: EndpointMemory, *, saved: datetime, now: datetime) -> History:
+    """Return what an earlier run of the agent left, which was `saved` then.
 
     What was captured then is not since, and it is not known what was lost, since the last packet that
-    is known; of an endpoint without one, since `now`.
+    is known; of an endpoint without one, since it was saved.
     """
     told = memory.report
     gaps, gap = told.gaps, None
@@ -117,7 +122,7 @@ def recall_history(memory: EndpointMemory, *, now: datetime) -> History:
         gaps = tuple(closed)
     elif told.state in _RUNNING:
         last = told.last_packet_time
-        since = min(datetime.fromisoformat(last), now) if last else now
+        since = min(datetime.fromisoformat(last) if last else saved, now)
         gap = Gap(since, since, AGENT_RESTART)
     return History(
         {each.name: each for each in memory.files},

@@ -216,8 +216,10 @@ class EndpointRecord:
         return EndpointMemory(self.report(), seconds, files, is_in_gap=history.gap is not None)
 
 
-def recall(key: RingKey, memory: EndpointMemory, *, now: datetime) -> EndpointRecord:
-    """Return the record of an endpoint as a previous run of the agent left it; `now` by the clock."""
+def recall(
+    key: RingKey, memory: EndpointMemory, *, saved: datetime, now: datetime
+) -> EndpointRecord:
+    """Return the record of an endpoint as a previous run of the agent `saved` it; `now` by the clock."""
     entry = memory.report
     return EndpointRecord(
         key,
@@ -226,5 +228,5 @@ def recall(key: RingKey, memory: EndpointMemory, *, now: datetime) -> EndpointRe
         earlier_seconds=memory.running_seconds,
         state=State.FINISHED,
         stop_reason="" if entry.stop_reason == StopReason.DISK_PRESSURE else entry.stop_reason,
-        history=recall_history(memory, now=now),
+        history=recall_history(memory, saved=saved, now=now),
     )

@@ -325,6 +325,7 @@ class Ring:
             grown = self._files.present.commit()
         except FileError as error:
             self._note_failure(error)
+            self._files.is_closed = self._files.is_closed or self._files.present.is_torn
             self._count.note_dropped(dropped)
             self._count.lose(taken.kept)
             return 0

@@ -129,7 +129,8 @@ class Rings:
         self.ended += counters.total
         self._journal.stopped(record, endpoint, counters.total, why=why)
         if _loses_packets(error):
-            endpoint.history.begin_gap(FAILURE, now=self._clock())
+            since = endpoint.history.last_moment(self._clock())
+            endpoint.history.begin_gap(FAILURE, now=since)
         return error
 
     async def stop_all(self, record: CaptureRecord, *, why: str, gap: str = "") -> None:
@@ -158,6 +159,10 @@ class Rings:
             log.warning("state of a capture is not saved", extra=said)
             if await self._storage.is_lost(record):
                 await self._begin_anew(record, error)
+            else:
+                record.note_unsaved(str(error))
+        else:
+            record.note_saved()
 
     async def _begin_anew(self, record: CaptureRecord, error: DirectoryError) -> None:
         """Somebody has removed the directory: rings that write to files nobody can find are ended."""

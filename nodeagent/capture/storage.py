@@ -1,6 +1,7 @@
 """Where the files and the memory of captures are: `nodeagent.files`, off the event loop."""
 
 import asyncio
+import errno
 import logging
 import os
 import threading
@@ -19,14 +20,15 @@ from nodeagent.files.catalog import find_directories, newest_names
 from nodeagent.files.directory import (
     DirectoryError,
     DirectoryState,
+    last_saved,
     open_directory,
     read_state,
     remove_directory,
     write_state,
 )
 from nodeagent.files.layout import UnsafeNameError, capture_directory
-from nodeagent.files.leftovers import last_rotation, rotate_file, rotate_leftovers
-from nodeagent.files.memory import FileMemory
+from nodeagent.files.leftovers import cut_excess, last_rotation, rotate_file, rotate_leftovers
+from nodeagent.files.memory import FileMemory, active_name
 from nodeagent.files.recollection import recollect
 from nodeagent.files.retention import list_excess, remove_file
 
@@ -84,7 +86,11 @@ class CaptureStorage:
         return self._counting.setdefault(directory, asyncio.Lock())
 
     async def recall(self, record: CaptureRecord) -> None:
-        """Take over what an earlier run of the agent left of a capture: what it knew, and its files."""
+        """Take over what an earlier run of the agent left of a capture: what it knew, and its files.
+
+        Raises DirectoryError where that cannot be read now, or the files not be counted: whoever began
+        without would write over it. The record has what could be read.
+        """
         try:
             path = self._path(record)
         except DirectoryError as error:
@@ -96,19 +102,21 @@ class CaptureStorage:
     async def _recall_from(self, path: Path, record: CaptureRecord) -> None:
         try:
             state = await asyncio.to_thread(read_state, path)
-            if state is None or state.uid != record.capture.uid:
-                return
-            await self.take_stock(record)
         except DirectoryError as error:
+            if isinstance(error.__cause__, OSError):
+                raise
             # Damaged, or not ours to read: it is dealt with when a file is to be written.
             log.warning("earlier files cannot be read", extra={"error": str(error)})
             return
+        if state is None or state.uid != record.capture.uid:
+            return
+        record.directory = str(path)
+        saved = await asyncio.to_thread(last_saved, path)
         try:
             state = await asyncio.to_thread(recollect, path, state)
-        except DirectoryError as error:
-            log.warning("earlier files cannot be counted", extra={"error": str(error)})
-        record.directory = str(path)
-        record.remember(state.endpoints, now=self._clock())
+        finally:
+            record.remember(state.endpoints, saved=saved, now=self._clock())
+        await self.take_stock(record)
 
     async def new_file(self, record: CaptureRecord, endpoint: EndpointRecord) -> NewFile:
         """Return where an endpoint's active file is to be, with nothing in its place any more.
@@ -124,6 +132,7 @@ class CaptureStorage:
         name = endpoint.active_name
         if name in _names_in_use(record):
             raise DirectoryError(path / name, "is being written for another pod of this name")
+        await asyncio.to_thread(_cut_known, path, record.known_files(), _names_in_use(record))
         rotated: tuple[FileMemory, ...] = ()
         if record.capture.uid not in self._opened:
             async with self._directories:
@@ -170,23 +179,33 @@ class CaptureStorage:
         """Remove the oldest rotated files of an endpoint but `keep`; return what was in them.
 
         `known` are files of which that is known, by name. The record has them counted already: it is
-        saved before, so that nothing is removed that no memory knows.
+        saved before, so that nothing is removed that no memory knows. Where it cannot be saved, and not
+        for want of room, that is raised, and nothing goes.
         """
         path = self._path(record)
         names = await asyncio.to_thread(list_excess, path, endpoint.active_name, keep=keep)
-        return await self.expire(record, names, known=known) if names else ()
+        if not names:
+            return ()
+        return await self.expire(record, names, known=known, is_urgent=False)
 
     async def expire(
-        self, record: CaptureRecord, names: Collection[str], *, known: Mapping[str, FileMemory]
+        self,
+        record: CaptureRecord,
+        names: Collection[str],
+        *,
+        known: Mapping[str, FileMemory],
+        is_urgent: bool = True,
     ) -> tuple[FileMemory, ...]:
         """Remove files of a capture and return what was in them, after saving as `retain` does.
 
         What cannot be removed stays, and is told by the log. That the record cannot be saved keeps no
-        file: where the disk is full, room has to be made first.
+        file if it is urgent: where the disk is full, room has to be made first.
         """
         try:
             await self.save(record)
         except DirectoryError as error:
+            if not is_urgent and not _is_full(error):
+                raise
             log.warning("state of a capture is not saved", extra={"error": str(error)})
         removed = []
         for name in names:
@@ -262,6 +281,11 @@ class CaptureStorage:
             raise DirectoryError(self._root, str(error)) from error
 
 
+def _is_full(error: DirectoryError) -> bool:
+    cause = error.__cause__
+    return isinstance(cause, OSError) and cause.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
 def _names_in_use(record: CaptureRecord) -> set[str]:
     return {each.active_name for each in record.endpoints.values() if each.running}
 
@@ -270,3 +294,10 @@ def _make_way(directory: Path, active: str) -> tuple[tuple[FileMemory, ...], dat
     """Give what has an active name its rotated one; return that, and the time in the last one."""
     found = rotate_file(directory, active) if os.path.lexists(directory / active) else None
     return () if found is None else (found,), last_rotation(directory, active)
+
+
+def _cut_known(directory: Path, known: Mapping[str, FileMemory], in_use: Collection[str]) -> None:
+    """Have files that keep their active name, as of rings that have ended, hold what is known."""
+    for name, file in known.items():
+        if name == active_name(name) and name not in in_use:
+            cut_excess(directory / name, file)

@@ -13,6 +13,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -31,6 +32,7 @@ from nodeagent.files.memory import DirectoryState
 __all__ = [
     "DirectoryError",
     "DirectoryState",
+    "last_saved",
     "open_directory",
     "read_state",
     "remove_directory",
@@ -65,7 +67,7 @@ def open_directory(path: Path, fresh: DirectoryState) -> DirectoryState:
         found = _find_state(path)
         if found is not None and found.uid == fresh.uid:
             return found
-        if found is not None or any(path.iterdir()):
+        if found is not None or any(each.name != STATE_DRAFT for each in path.iterdir()):
             _set_aside(path, found.uid if found else _NOBODY)
             _make_directories(path)
     write_state(path, fresh)
@@ -86,6 +88,12 @@ def read_state(path: Path) -> DirectoryState | None:
     if not isinstance(document, dict) or not text_at(document, "uid"):
         raise DirectoryError(path / STATE_FILE, "names no uid")
     return DirectoryState.from_json(document)
+
+
+def last_saved(path: Path) -> datetime:
+    """Return when what a directory remembers was written. Raises DirectoryError."""
+    with translated_errors(path):
+        return datetime.fromtimestamp((path / STATE_FILE).stat().st_mtime, UTC)
 
 
 def write_state(path: Path, state: DirectoryState) -> None:
@@ -110,14 +118,31 @@ def write_state(path: Path, state: DirectoryState) -> None:
 def remove_directory(path: Path) -> None:
     """Remove a directory with everything in it; that there is none is fine. Raises DirectoryError.
 
-    Links in it are removed and not followed; a link in its place is left alone.
+    Links in it are removed and not followed; a link in its place is left alone. Whose it is goes last:
+    were the agent to end meanwhile, the rest would be nobody's else, and stay.
     """
     with translated_errors(path):
         try:
+            _remove_files(path)
             shutil.rmtree(path)
         except FileNotFoundError:
             return
         _sync(path.parent)
+
+
+def _remove_files(path: Path) -> None:
+    """Remove everything in a directory but its state."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        for name in os.listdir(descriptor):
+            if name == STATE_FILE:
+                continue
+            try:
+                os.unlink(name, dir_fd=descriptor)
+            except IsADirectoryError:
+                shutil.rmtree(name, dir_fd=descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _find_state(path: Path) -> DirectoryState | None:

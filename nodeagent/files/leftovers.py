@@ -16,10 +16,13 @@ from nodeagent.files.directory import DirectoryError, translated_errors
 from nodeagent.files.layout import draft_of, drafted_name, file_in
 from nodeagent.files.memory import FileMemory
 from nodeagent.files.savefile import (
+    FILE_HEADER_BYTES,
     MAX_RECORD_BYTES,
     NOTHING,
+    RECORD_HEADER_BYTES,
     Content,
     NotASavefileError,
+    first_packet_time,
     scan,
 )
 
@@ -73,11 +76,27 @@ def count_file(path: Path) -> FileMemory:
     """Return what is in a file that nobody writes, and cut off what is torn. Raises DirectoryError.
 
     In one that is not ours, or damaged beyond our understanding, that is nothing; nor in what is no
-    regular file: a link may lead to a file that somebody writes.
+    regular file: a link may lead to a file that somebody writes. One that is torn within its header,
+    which nobody could read, is removed.
     """
     with translated_errors(path):
-        content = _settle(path)[0] if _is_regular(path) else NOTHING
+        content, is_understood = _settle(path) if _is_regular(path) else (NOTHING, False)
+        if is_understood and not content.whole_bytes:
+            path.unlink()
     return _memory(path.name, content)
+
+
+def cut_excess(path: Path, known: FileMemory) -> None:
+    """Cut off what is behind that which a file is known to hold, if it is that file.
+
+    It was refused by the disk when it was half written, counted as lost, and could not be cut off then.
+    Raises DirectoryError.
+    """
+    length = FILE_HEADER_BYTES + known.packets * RECORD_HEADER_BYTES + known.bytes
+    with translated_errors(path):
+        is_longer = os.path.lexists(path) and _is_regular(path) and path.stat().st_size > length
+        if is_longer and first_packet_time(path) == known.first_packet_time:
+            os.truncate(path, length)
 
 
 def _is_active(name: str) -> bool:
@@ -118,7 +137,7 @@ def _settle(path: Path) -> tuple[Content, bool]:
     if rest > MAX_RECORD_BYTES:
         # More than one record can hold is no torn record: kept whole, for whoever can read it.
         return content, False
-    if content.packets and rest:
+    if content.whole_bytes and rest:
         os.truncate(path, content.whole_bytes)
     return content, True
 

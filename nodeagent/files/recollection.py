@@ -12,7 +12,7 @@ from pathlib import Path
 from apiserver.resource.filenames import CaptureFile, parse, render
 from apiserver.resource.types import State
 from nodeagent.files.directory import translated_errors
-from nodeagent.files.leftovers import count_file
+from nodeagent.files.leftovers import count_file, cut_excess
 from nodeagent.files.memory import DirectoryState, EndpointMemory, FileMemory, active_name
 from nodeagent.files.savefile import FILE_HEADER_BYTES, RECORD_HEADER_BYTES
 
@@ -30,7 +30,10 @@ def recollect(path: Path, state: DirectoryState) -> DirectoryState:
     for name in names:
         if not owners.has(name):
             continue
-        file = _count(path / name, owners.known(name))
+        known = owners.known(name)
+        if known is not None:
+            cut_excess(path / name, known)
+        file = _count(path / name, None if name == active_name(name) else known)
         place = owners.find(file)
         if file.packets and place is not None:
             present[place].append(file)
@@ -55,9 +58,9 @@ class _Owners:
         return name in self._files or active_name(name) in self._latest
 
     def known(self, name: str) -> FileMemory | None:
-        """Return what is remembered of a rotated file; the name of an active one is used again."""
+        """Return what is remembered of a file by its name; that of an active one is used again."""
         found = self._files.get(name)
-        return found[1] if found and name != active_name(name) else None
+        return found[1] if found else None
 
     def find(self, file: FileMemory) -> int | None:
         """Return the place of the endpoint that a file is of.

@@ -46,7 +46,8 @@ def remove_file(path: Path, name: str, known: FileMemory | None) -> FileMemory |
         if not os.path.lexists(file):
             return None
         found = known or _count(file)
-        file.unlink()
+        # One without a header was removed by counting it.
+        file.unlink(missing_ok=True)
     return found
 
 

@@ -54,6 +54,7 @@ class DumpFile:
         self.path = path
         self.readable_bytes = 0
         self.failing = False  # the last commit could not write
+        self.is_torn = False
         self._open = True
         self._buffer: WriteBuffer | None = None
         try:
@@ -81,7 +82,8 @@ class DumpFile:
         """Make everything dumped so far readable; return by how many bytes the file grew.
 
         Raises:
-            FileError: something was not written; the file is cut to what was readable before.
+            FileError: something was not written; the file is cut to what was readable before, or
+                `is_torn` where that is refused too: then nothing more may be written to it.
         """
         flushed = libc.fflush(self._stream) == 0
         code = 0 if flushed else ffi.errno
@@ -109,6 +111,8 @@ class DumpFile:
         """Close the file, once. What was not committed is not in it."""
         if self._open:
             self._open = False
+            if self.is_torn:
+                self._cut()
             purge(self._stream)
             with suppress(OSError):  # of a batch that was broken off, some may be there
                 if os.fstat(self._fd).st_size > self.readable_bytes:
@@ -146,7 +150,17 @@ class DumpFile:
     def _roll_back(self) -> None:
         purge(self._stream)
         libc.clearerr(self._stream)
-        os.ftruncate(self._fd, self.readable_bytes)
+        if os.fstat(self._fd).st_size > self.readable_bytes:
+            self._cut()
+
+    def _cut(self) -> None:
+        """Cut off what is not readable, if that can be; else whoever has the file next does."""
+        try:
+            os.ftruncate(self._fd, self.readable_bytes)
+        except OSError:
+            self.is_torn = True
+        else:
+            self.is_torn = False
 
 
 def _file_error(path: Path, operation: str, error: OSError) -> FileError:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from itertools import cycle
 from pathlib import Path
 
@@ -86,7 +86,9 @@ async def test_a_link_that_changes_is_tried_at_once_and_those_of_others_change_n
 
 
 @pytest.mark.usefixtures("short_pauses")
-async def test_a_ring_that_breaks_is_a_gap_until_the_next_one_runs(agent: Agent):
+async def test_a_ring_that_breaks_is_a_gap_from_its_last_packet_until_the_next_one_runs(
+    agent: Agent,
+):
     agent.apply(endTime=LATER)
     await agent.until_running()
     agent.engine.receive(3)
@@ -95,12 +97,13 @@ async def test_a_ring_that_breaks_is_a_gap_until_the_next_one_runs(agent: Agent)
     agent.engine.refusal = BROKEN
     agent.reconciler.hear(Ended(KEY, BROKEN))
     told = await agent.until("Error")
-    assert (told.gaps, told.is_lossless) == ((Gap(START, START, "Error"),), False)
+    last = datetime.fromisoformat(told.last_packet_time)
+    assert (told.gaps, told.is_lossless) == ((Gap(last, last, "Error"),), False)
     agent.now += timedelta(minutes=1)
     agent.engine.refusal = None
     told = await agent.until("Capturing")
 
-    assert told.gaps == (Gap(START, START + timedelta(minutes=1), "Error"),)
+    assert told.gaps == (Gap(last, START + timedelta(minutes=1), "Error"),)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_a_later_run_of_the_agent_goes_on_folding(capture):
 
     later = a_capture()
     read = DirectoryState.from_json(orjson.loads(orjson.dumps(state.to_json())))
-    later.remember(read.endpoints, now=NOON)
+    later.remember(read.endpoints, saved=NOON, now=NOON)
     come_and_go(later, 20_000)
 
     assert later.folded.count == 4

@@ -99,7 +99,7 @@ def test_a_gap_is_never_shorter_than_nothing_where_the_clock_is_set_back(history
     ("state", "last", "since"),
     [
         pytest.param("Capturing", NOON, NOON, id="from the last packet"),
-        pytest.param("WaitingForTraffic", None, NOON + timedelta(hours=1), id="no packet yet"),
+        pytest.param("WaitingForTraffic", None, NOON - timedelta(hours=1), id="no packet yet"),
         pytest.param(
             "Capturing",
             NOON + timedelta(hours=2),
@@ -112,16 +112,32 @@ def test_what_ran_when_the_agent_was_killed_has_a_gap(state, last, since):
     time = render_micro_time(last) if last else ""
     memory = EndpointMemory(EndpointReport("web", "p1", "cali1", state, last_packet_time=time))
 
-    history = recall_history(memory, now=NOON + timedelta(hours=1))
+    history = recall_history(
+        memory, saved=NOON - timedelta(hours=1), now=NOON + timedelta(hours=1)
+    )
 
     assert history.gap == Gap(since, since, "AgentRestart")
+
+
+@pytest.mark.parametrize(
+    ("last", "since"),
+    [
+        pytest.param(None, NOON, id="there is none"),
+        pytest.param(NOON - timedelta(hours=1), NOON - timedelta(hours=1), id="it is known"),
+        pytest.param(NOON + timedelta(hours=1), NOON, id="the clock was set back"),
+    ],
+)
+def test_the_last_moment_is_that_of_the_last_packet(history, last, since):
+    history.last_packet_time = render_micro_time(last) if last else ""
+
+    assert history.last_moment(NOON) == since
 
 
 @pytest.mark.parametrize("state", ["Finished", "Scheduled", "Error"])
 def test_what_did_not_run_has_no_gap(state):
     memory = EndpointMemory(EndpointReport("web", "p1", "cali1", state, gaps=(GAP,)))
 
-    history = recall_history(memory, now=NOON)
+    history = recall_history(memory, saved=NOON, now=NOON)
 
     assert (history.gap, history.gaps) == (None, (GAP,))
 
@@ -131,6 +147,6 @@ def test_a_gap_that_went_on_when_the_agent_ended_goes_on():
         EndpointReport("web", "p1", "cali1", "Error", gaps=(GAP, GAP)), is_in_gap=True
     )
 
-    history = recall_history(memory, now=NOON)
+    history = recall_history(memory, saved=NOON, now=NOON)
 
     assert (history.gap, history.gaps) == (GAP, (GAP,))

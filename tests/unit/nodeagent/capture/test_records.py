@@ -153,7 +153,7 @@ def test_counters_of_an_earlier_run_of_the_agent_go_on():
         "web", "uid-web", "cali1", "Capturing", 5, 500, 2, 1, stop_reason="EndTime"
     )
 
-    endpoint = recall(KEY, EndpointMemory(earlier, 60.0), now=NOON)
+    endpoint = recall(KEY, EndpointMemory(earlier, 60.0), saved=NOON, now=NOON)
     endpoint.begin(Run(since=10.0))
     endpoint.count(Tally(packets=1, bytes=100))
 
@@ -166,7 +166,7 @@ def test_counters_of_an_earlier_run_of_the_agent_go_on():
 def test_what_is_remembered_does_not_run():
     earlier = EndpointReport("web", "uid-web", "cali1", "Capturing", packets=5)
 
-    endpoint = recall(KEY, EndpointMemory(earlier), now=NOON)
+    endpoint = recall(KEY, EndpointMemory(earlier), saved=NOON, now=NOON)
 
     assert (endpoint.report().state, endpoint.report().packets) == ("Finished", 5)
 

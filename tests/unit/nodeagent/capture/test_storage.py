@@ -1,5 +1,6 @@
 import errno
 import os
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -166,7 +167,8 @@ async def test_what_cannot_be_counted_is_as_it_is_remembered(
     monkeypatch.setattr(os, "truncate", refuse)
     later = a_capture()
 
-    await CaptureStorage(tmp_path).recall(later)
+    with pytest.raises(DirectoryError, match="Read-only file system"):
+        await CaptureStorage(tmp_path).recall(later)
 
     assert later.endpoints[KEY].total.packets == 2
     assert later.directory == str(directory)
@@ -235,3 +237,38 @@ async def test_what_cannot_be_removed_stays_and_raises_nothing(
 
     assert await storage.expire(record, [rotated(0)], known={}) == ()
     assert (directory / rotated(0)).exists()
+
+
+async def test_a_memory_that_cannot_be_read_now_is_no_reason_to_begin_anew(
+    storage, record, monkeypatch, tmp_path
+):
+    await remember(storage, record, 2)
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+
+    with pytest.raises(DirectoryError):
+        await CaptureStorage(tmp_path).recall(a_capture())
+
+
+@pytest.mark.parametrize(
+    ("code", "left"),
+    [
+        pytest.param(errno.EIO, 2, id="nothing goes"),
+        pytest.param(errno.ENOSPC, 1, id="but where there is no room"),
+    ],
+)
+async def test_what_cannot_be_remembered_does_not_go(
+    storage, record, directory, monkeypatch, code, left
+):
+    await storage.new_file(record, record.endpoints[KEY])
+    for seconds in range(2):
+        (directory / rotated(seconds)).write_bytes(a_savefile([START + seconds]))
+    record.endpoints[KEY].count(Tally(2, 12))
+
+    def fail(*_arguments):
+        raise DirectoryError(directory, "") from OSError(code, "")
+
+    monkeypatch.setattr(storage_module, "write_state", fail)
+    with nullcontext() if left == 1 else pytest.raises(DirectoryError):
+        await storage.retain(record, record.endpoints[KEY], keep=1, known={})
+
+    assert len(list(directory.glob("*.pcap"))) == left

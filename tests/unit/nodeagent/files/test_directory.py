@@ -1,3 +1,4 @@
+import errno
 import os
 import stat
 
@@ -12,7 +13,7 @@ from nodeagent.files.directory import (
     remove_directory,
     write_state,
 )
-from nodeagent.files.layout import STATE_FILE
+from nodeagent.files.layout import STATE_DRAFT, STATE_FILE
 from nodeagent.files.memory import DirectoryState, EndpointMemory
 
 
@@ -188,3 +189,31 @@ def test_a_running_time_that_is_none_counts_as_none(seconds):
     document = a_state().endpoints[0].to_json() | {"runningSeconds": seconds}
 
     assert EndpointMemory.from_json(document).running_seconds == 0.0
+
+
+def test_a_removal_that_is_cut_short_leaves_whose_it_was(path, monkeypatch):
+    open_directory(path, a_state())
+    (path / "web_cali1.pcap").write_bytes(b"packets")
+
+    def die(*_arguments, **_options):
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("shutil.rmtree", die)
+    with pytest.raises(DirectoryError):
+        remove_directory(path)
+    left = {each.name for each in path.iterdir()}
+    monkeypatch.undo()
+
+    assert "web_cali1.pcap" not in left
+    assert read_state(path) == a_state()
+    remove_directory(path)
+    assert not path.exists()
+
+
+def test_a_first_state_that_was_not_finished_is_nobody_s_file(path):
+    path.mkdir(parents=True)
+    (path / STATE_DRAFT).write_bytes(b"{")
+
+    open_directory(path, a_state())
+
+    assert siblings(path) == [path.name]

@@ -5,7 +5,13 @@ import pytest
 
 from nodeagent.files.directory import DirectoryError
 from nodeagent.files.layout import UnsafeNameError, draft_of
-from nodeagent.files.leftovers import count_file, last_rotation, rotate_file, rotate_leftovers
+from nodeagent.files.leftovers import (
+    count_file,
+    cut_excess,
+    last_rotation,
+    rotate_file,
+    rotate_leftovers,
+)
 from nodeagent.files.memory import FileMemory
 from tests.fakes.savefiles import a_file_header, a_record, a_savefile
 
@@ -50,6 +56,33 @@ def test_what_is_in_a_file_can_be_asked_and_its_name_stays(tmp_path):
 
     assert count_file(tmp_path / ACTIVE) == FileMemory(ACTIVE, 2, 12, 0, at(0), at(1))
     assert (tmp_path / ACTIVE).read_bytes() == whole
+
+
+def test_a_file_that_is_torn_within_its_first_packet_can_be_read_afterwards(tmp_path):
+    (tmp_path / ACTIVE).write_bytes(a_file_header() + a_record(START)[:-1])
+
+    assert count_file(tmp_path / ACTIVE) == FileMemory(ACTIVE)
+    assert (tmp_path / ACTIVE).read_bytes() == a_file_header()
+
+
+def test_a_file_that_is_torn_within_its_header_is_removed(tmp_path):
+    (tmp_path / ACTIVE).write_bytes(a_file_header()[:-1])
+
+    assert count_file(tmp_path / ACTIVE) == FileMemory(ACTIVE)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("first", "is_cut"), [pytest.param(0, True, id="it"), pytest.param(1, False, id="another one")]
+)
+def test_what_is_behind_what_a_file_is_known_to_hold_is_cut_off(tmp_path, first, is_cut):
+    known = a_savefile([START, START + 1])
+    longer = known + a_record(START + 2)
+    (tmp_path / ACTIVE).write_bytes(longer)
+
+    cut_excess(tmp_path / ACTIVE, FileMemory(ACTIVE, 2, 12, 0, at(first), at(1)))
+
+    assert (tmp_path / ACTIVE).read_bytes() == (known if is_cut else longer)
 
 
 def test_in_a_file_of_another_sort_nothing_is_found(tmp_path):
