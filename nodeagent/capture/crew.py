@@ -1,7 +1,7 @@
 """The capture threads: one that all rings begin with, and further ones for what is too much for it.
 
-A thread that has hardly time to sleep gives about half of its load to one without rings; that one gives
-them back when they are idle again. A ring moves between two rounds, so nothing of it is lost or
+A thread that has hardly time to sleep, and for which rings fill up, gives about half of its load to one
+without rings; that one gives them back when they are idle again. A ring moves between two rounds, so nothing of it is lost or
 doubled: what was read is in its file, what was not waits in the kernel's ring.
 
 (Six interfaces with 60,000 packets of 1,400 bytes per second each, on two processors that the senders
@@ -11,7 +11,7 @@ twenty with 10,000 each: 37 % and 25 %, for a fifth more. Two interfaces are no 
 
 import os
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from functools import partial
 
@@ -22,7 +22,7 @@ from nodeagent.capture.events import Event
 from nodeagent.capture.ring import Ring
 from nodeagent.capture.rotation import Rotation
 from nodeagent.capture.thread import CaptureThread
-from nodeagent.capture.workload import find_surplus, is_idle
+from nodeagent.capture.workload import Load, find_surplus, is_idle
 from nodeagent.capture.writebudget import WriteBudget
 from nodeagent.libpcap.program import Program
 
@@ -107,13 +107,13 @@ class Crew:
         home = self._homes.get(ring, self._first)
         home.forward(partial(self._perform, ring, work, home), done)
 
-    def _balance(self, thread: CaptureThread, shares: Mapping[Ring, float]) -> None:
+    def _balance(self, thread: CaptureThread, load: Load[Ring]) -> None:
         """Give rings of a thread that has too much to do to another, or back if it has nothing to do."""
-        if thread is not self._first and is_idle(shares):
+        if thread is not self._first and is_idle(load):
             for ring in thread.rings():
                 self._move(ring, thread, self._first)
             return
-        surplus = [ring for ring in find_surplus(shares) if thread.runs(ring)]
+        surplus = [ring for ring in find_surplus(load) if thread.runs(ring)]
         if surplus and (other := self._find_resting(thread)):
             for ring in surplus:
                 self._move(ring, thread, other)

@@ -30,7 +30,7 @@ from nodeagent.discovery.endpoints import Tap
 from nodeagent.libpcap.dump import RECORD_HEADER_BYTES, WriteBuffer
 from nodeagent.libpcap.errors import CaptureError, FileError
 from nodeagent.libpcap.frame import Packet
-from nodeagent.libpcap.handle import RING_BYTES, LiveHandle, Stats
+from nodeagent.libpcap.handle import RING_BYTES, LiveHandle
 from nodeagent.libpcap.program import SNAP_BYTES, Program
 from nodeagent.libpcap.ringview import Batch
 
@@ -182,7 +182,7 @@ class Ring:
         if not self.is_spent:
             with suppress(CaptureError):  # a broken handle: what it said last is final
                 stats = self.handle.stats()
-                dropped = stats.dropped if self.stopping else self._dropped(stats)
+                dropped = stats.dropped if self.stopping else self._dropped()
                 self._count.note_dropped(dropped)
         final, turn, self._turn = self.counters, self._turn, None
         if turn is None or turn.following is None:
@@ -280,7 +280,7 @@ class Ring:
         batch = self.handle.look(min(most, self._sieve.most_packets), ANY_BYTES)
         lost = self._sieve.skip(batch)
         self._taken += batch.packets
-        self._count.note_dropped(self._dropped(self.handle.stats()))
+        self._count.note_dropped(self._dropped())
         self._count.lose(lost)
         return batch.packets
 
@@ -317,7 +317,7 @@ class Ring:
         `accepted` is how many packets there were before it was read.
         """
         self._taken += taken.read
-        dropped = self._dropped(self.handle.stats(), accepted)
+        dropped = self._dropped(accepted)
         if not taken.kept:
             self._count.note_dropped(dropped)
             return 0
@@ -351,10 +351,11 @@ class Ring:
             self.has_news = True
         self._failure = error
 
-    def _dropped(self, stats: Stats, accepted: int | None = None) -> int:
+    def _dropped(self, accepted: int | None = None) -> int:
         """Return how many packets were dropped before the last one that was read."""
         if not self._is_limited:
-            return stats.dropped
+            return self.handle.dropped()
+        stats = self.handle.stats()
         before = stats.accepted if accepted is None else accepted
         self._drops.note(accepted=before, dropped=stats.dropped)
         return self._drops.before(self._taken)

@@ -18,7 +18,7 @@ import os
 import select
 import threading
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
@@ -29,12 +29,12 @@ from nodeagent.capture.commands import Commands, Result, begin
 from nodeagent.capture.counters import Counters, Tally
 from nodeagent.capture.drain import Drain
 from nodeagent.capture.events import Ended, Event, Rotated, Spent, WriteFailed
-from nodeagent.capture.gathering import Gathering
+from nodeagent.capture.gathering import Gathering, Rest
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.notices import Notices
 from nodeagent.capture.ring import Ring
 from nodeagent.capture.rotation import Rotation
-from nodeagent.capture.workload import Workload
+from nodeagent.capture.workload import Load, Workload
 from nodeagent.capture.writebudget import WriteBudget
 from nodeagent.libpcap.dump import WriteBuffer
 from nodeagent.libpcap.errors import CaptureError, InterfaceGoneError
@@ -57,7 +57,7 @@ class CaptureThread:
     """Runs rings. What comes before `runs` is for any thread, the rest for its own.
 
     `tell_counted` is called with rings whose counters changed, `balance` once in a while with
-    the shares of its time that its rings took.
+    what its time went to.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class CaptureThread:
         tell: Callable[[Ring, Event], None],
         tell_counted: Callable[[Collection[Ring]], None],
         budget: WriteBudget,
-        balance: "Callable[[CaptureThread, Mapping[Ring, float]], None]",
+        balance: "Callable[[CaptureThread, Load[Ring]], None]",
         *,
         name: str,
     ) -> None:
@@ -80,7 +80,8 @@ class CaptureThread:
         self._ages = Alarms[Ring]()
         self._notices = Notices[Ring](tell_counted)
         self._commands = Commands()
-        self._gathering = Gathering(self._commands)
+        self._gathering = Gathering(time.monotonic())
+        self._rest = Rest(self._commands)
         self._links = LinkNotices()
         self._links_of: dict[int, Ring] = {}  # by the descriptor of a ring's own link notices
         self._epoll = select.epoll()
@@ -194,9 +195,15 @@ class CaptureThread:
                     self._hear_of_own_links(self._links_of[fd])
                 elif fd in self._rings:
                     self._serve(self._rings[fd], events)
-            self._end_round(time.monotonic())
-            if self._gathering.take() and not self._drains and not self._is_paused:
-                self._gathering.rest([ring.handle for ring in self._rings.values()])
+            now = time.monotonic()
+            self._end_round(now)
+            if self._gathering.take(now) and not self._drains and not self._is_paused:
+                self._take_rest(now)
+
+    def _take_rest(self, now: float) -> None:
+        handles = [ring.handle for ring in self._rings.values()]
+        smallest = min((handle.ring_bytes for handle in handles), default=0)
+        self._rest.take(handles, self._gathering.pause(smallest, now))
 
     def _end_round(self, now: float) -> None:
         if self._drains:
@@ -207,8 +214,8 @@ class CaptureThread:
         self._notices.tell_due(now)
         if self._budget.is_spent and not self._is_paused:
             self._pause()
-        if (shares := self._workload.take(now)) is not None:
-            self._balance(self, shares)
+        if (load := self._workload.take(now)) is not None:
+            self._balance(self, load)
 
     def _patience(self) -> float | None:
         """Return for how many seconds there is nothing to do but what epoll says."""
@@ -338,8 +345,10 @@ class CaptureThread:
         except Exception as error:  # noqa: BLE001 - the ring's life ends here
             self._fail(ring, error)
             return
-        self._gathering.note(ring.handle)
-        self._workload.note(ring, time.monotonic() - began)
+        is_calm = ring.handle.is_calm
+        self._gathering.note(is_calm=is_calm)
+        is_late = not is_calm and ring.handle.is_filling
+        self._workload.note(ring, time.monotonic() - began, is_late=is_late)
         self._report(ring)
         if ring.is_spent:
             self._end_if_spent(ring)

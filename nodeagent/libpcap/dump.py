@@ -92,7 +92,7 @@ class DumpFile:
             code = code or self._likely_code()
             self._roll_back()
             raise FileError(self.path, "write", code, os.strerror(code))
-        before, self.readable_bytes = self.readable_bytes, os.fstat(self._fd).st_size
+        before, self.readable_bytes = self.readable_bytes, os.lseek(self._fd, 0, os.SEEK_END)
         return self.readable_bytes - before
 
     def move_to(self, path: Path) -> None:

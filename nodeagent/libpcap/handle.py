@@ -61,6 +61,7 @@ from nodeagent.libpcap.ringview import (
     RingMapping,
     RingMappingError,
     RingView,
+    is_any_reached,
 )
 from nodeagent.libpcap.socketfilter import Attachment, SocketFilter
 
@@ -82,6 +83,8 @@ _ACTIVATION_ERRORS: dict[int, type[CaptureError]] = {
     -11: CapturePermissionError,
 }
 _COUNTER_MODULUS = 1 << 32
+# Packets between two looks at the counters: one that goes round once is still understood.
+_MOST_UNASKED = 1 << 30
 _OUT_OF_STEP = "libpcap reads the ring in another way than is known"
 
 
@@ -124,6 +127,7 @@ class LiveHandle:
         self._dispatched = 0
         self._raw: CData = ffi.new("struct pcap_stat *")
         self._stats = Stats()
+        self._ask_at = _MOST_UNASKED
         errbuf = ffi.new("char[]", _ERRBUF_BYTES)
         self._handle = binding.live_lib.pcap_create(os.fsencode(interface), errbuf)
         if not self._handle:
@@ -219,11 +223,16 @@ class LiveHandle:
 
     @property
     def is_calm(self) -> bool:
-        """Whether what was read last had been waiting for its time, not for room in the ring."""
+        """Whether what was read last was all, had been waiting for its time, and was little."""
         return self._view.is_calm
 
+    @property
+    def is_filling(self) -> bool:
+        """Whether more than a quarter of the ring waits."""
+        return is_any_reached([self._view.mark()])
+
     def mark(self) -> Mark:
-        """Return what says that the ring fills up, until something is read again."""
+        """Return what says that the ring fills up, or has its first packet, until something is read."""
         return self._view.mark()
 
     def dispatch(self, file: DumpFile, batch: Batch) -> None:
@@ -276,7 +285,18 @@ class LiveHandle:
             received=widened(self._stats.received, self._raw.ps_recv),
             dropped=widened(self._stats.dropped, self._raw.ps_drop),
         )
+        self._ask_at = self._dispatched + _MOST_UNASKED
         return self._stats
+
+    def dropped(self) -> int:
+        """Return how many packets were dropped, at least until what was read last was looked at.
+
+        The kernel drops only while the whole ring waits, and whoever reads that ring next does not
+        find it calm. So it is not asked where nothing can have been dropped.
+        """
+        if self._view.is_calm and self._dispatched < self._ask_at:
+            return self._stats.dropped
+        return self.stats().dropped
 
     def waiting(self) -> int:
         """Return how many packets passed the filter so far and were not read yet."""

@@ -11,6 +11,7 @@ from pathlib import Path
 from nodeagent.capture.events import BudgetSpent, Ended, Rotated
 from nodeagent.capture.rotation import Rotation
 from nodeagent.capture.thread import CaptureThread
+from nodeagent.capture.workload import Load
 from tests.node.conftest import Capture, read_all_numbers, series_of
 from tests.support.filters import pcap_filter
 from tests.support.netns import NOISE_PORT, PORT, Pod, open_pod
@@ -158,7 +159,7 @@ async def test_a_thread_with_too_much_to_do_gives_rings_away_and_gets_them_back(
 
     def balance(thread: CaptureThread, share: float) -> None:
         def command(done: Future[None]) -> None:
-            crew._balance(thread, dict.fromkeys(thread.rings(), share))
+            crew._balance(thread, Load(dict.fromkeys(thread.rings(), share), is_late=True))
             done.set_result(None)
 
         thread.submit(command).result()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from nodeagent.capture.workload import WINDOW_SECONDS, Workload, find_surplus, is_idle
+from nodeagent.capture.workload import WINDOW_SECONDS, Load, Workload, find_surplus, is_idle
 
 
 @pytest.mark.parametrize(
@@ -18,7 +18,11 @@ from nodeagent.capture.workload import WINDOW_SECONDS, Workload, find_surplus, i
     ],
 )
 def test_a_busy_thread_gives_away_about_half(shares: dict[str, float], surplus: set[str]):
-    assert set(find_surplus(shares)) == surplus
+    assert set(find_surplus(Load(shares, is_late=True))) == surplus
+
+
+def test_a_thread_for_which_no_ring_fills_up_keeps_them():
+    assert find_surplus(Load({"a": 0.5, "b": 0.4}, is_late=False)) == ()
 
 
 @pytest.mark.parametrize(
@@ -30,19 +34,21 @@ def test_a_busy_thread_gives_away_about_half(shares: dict[str, float], surplus: 
     ],
 )
 def test_a_thread_is_idle(shares: dict[str, float], idle: bool):
-    assert is_idle(shares) == idle
+    assert is_idle(Load(shares, is_late=False)) == idle
 
 
 def test_shares_are_those_of_a_window():
     load = Workload[str](100.0)
-    load.note("a", 0.1 * WINDOW_SECONDS)
-    load.note("b", 0.2 * WINDOW_SECONDS)
-    load.note("a", 0.3 * WINDOW_SECONDS)
+    load.note("a", 0.1 * WINDOW_SECONDS, is_late=False)
+    load.note("b", 0.2 * WINDOW_SECONDS, is_late=True)
+    load.note("a", 0.3 * WINDOW_SECONDS, is_late=False)
 
     within = load.take(100.0 + WINDOW_SECONDS / 2)
     after = load.take(100.0 + WINDOW_SECONDS)
     next_one = load.take(100.0 + 2 * WINDOW_SECONDS)
 
     assert within is None
-    assert after == pytest.approx({"a": 0.4, "b": 0.2})
-    assert next_one == {}
+    assert after is not None
+    assert after.is_late
+    assert after.shares == pytest.approx({"a": 0.4, "b": 0.2})
+    assert next_one == ({}, False)

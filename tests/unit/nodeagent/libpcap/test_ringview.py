@@ -158,7 +158,6 @@ def test_another_block_than_the_next_is_noticed():
 def test_what_came_by_its_time_is_calm():
     ring = Ring()
     ring.fill(100, 100)
-    ring.fill(100)
     view = ring.view()
 
     view.advance(view.look(ANY, ANY))
@@ -186,9 +185,42 @@ def test_what_is_read_in_parts_is_not_calm():
     assert not view.is_calm
 
 
+@pytest.mark.parametrize(
+    ("most", "room"),
+    [
+        pytest.param(1, ANY, id="as many packets as were asked for"),
+        pytest.param(ANY, 150, id="as large as there was room for"),
+    ],
+)
+def test_what_is_not_all_is_not_calm(most: int, room: int):
+    ring = Ring()
+    ring.fill(100)
+    ring.fill(100)
+    view = ring.view()
+
+    view.advance(view.look(most, room))
+
+    assert not view.is_calm
+
+
+@pytest.mark.parametrize(("waiting", "is_calm"), [(1, True), (BLOCKS // 2, False)])
+def test_half_a_ring_is_not_calm(waiting: int, is_calm: bool):
+    ring = Ring()
+    for _ in range(waiting):
+        ring.fill(100)
+    view = ring.view()
+
+    view.advance(view.look(ANY, ANY))
+
+    assert view.is_calm == is_calm
+
+
 def test_a_mark_is_reached_once_more_than_a_quarter_waits():
     ring = Ring()
-    mark = ring.view().mark()
+    ring.fill(100)
+    view = ring.view()
+    view.advance(view.look(ANY, ANY))
+    mark = view.mark()
 
     ring.fill(100)
     before = is_any_reached([mark])
@@ -196,3 +228,25 @@ def test_a_mark_is_reached_once_more_than_a_quarter_waits():
 
     assert not before
     assert is_any_reached([mark])
+
+
+def test_a_mark_of_a_ring_that_was_never_read_is_reached_by_its_first_block():
+    ring = Ring()
+    mark = ring.view().mark()
+
+    before = is_any_reached([mark])
+    ring.fill(100)
+
+    assert not before
+    assert is_any_reached([mark])
+
+
+def test_one_of_many_marks_is_enough():
+    busy, idle = Ring(), Ring()
+    marks = [idle.view().mark(), busy.view().mark(), idle.view().mark()]
+
+    before = is_any_reached(marks)
+    busy.fill(100)
+
+    assert not before
+    assert is_any_reached(marks)
