@@ -4,6 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -34,9 +35,16 @@ class Commands:
         self._waiting.append(partial(begin, command, done))
         os.eventfd_write(self._event, 1)
 
+    @property
+    def are_waiting(self) -> bool:
+        """Whether there are any; costs nothing to ask."""
+        return bool(self._waiting)
+
     def perform(self) -> None:
         """Begin all that wait; called by the other thread."""
-        os.eventfd_read(self._event)
+        # One may be waiting whose submitter has not told yet.
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._event)
         while self._waiting:
             self._waiting.popleft()()
 

@@ -208,7 +208,7 @@ class Ring:
         ahead = len(self._turn.ahead) if self._turn else 0
         with suppress(CaptureError):
             stats = self.handle.stats()
-            self._count.note_dropped(self._dropped(stats))
+            self._count.note_dropped(stats.dropped)
             self._count.lose(max(0, stats.accepted - self._taken - ahead))
 
     def take_write_error(self) -> FileError | None:

@@ -194,11 +194,19 @@ class CaptureThread:
                 elif fd in self._links_of:
                     self._hear_of_own_links(self._links_of[fd])
                 elif fd in self._rings:
-                    self._serve(self._rings[fd], events)
+                    self._serve(ring := self._rings[fd], events)
+                    self._interrupt(ring)
             now = time.monotonic()
             self._end_round(now)
             if self._gathering.take(now) and not self._drains and not self._is_paused:
                 self._take_rest(now)
+
+    def _interrupt(self, ring: Ring) -> None:
+        """Do, after a batch of `ring`, what does not wait for those of all rings, each of milliseconds."""
+        if self._commands.are_waiting:
+            self._commands.perform()
+        if self._drains and ring not in self._drains:
+            self._make_turns(time.monotonic())
 
     def _take_rest(self, now: float) -> None:
         handles = [ring.handle for ring in self._rings.values()]
@@ -257,7 +265,10 @@ class CaptureThread:
 
     def _make_turns(self, now: float) -> None:
         for ring, drain in list(self._drains.items()):
-            if ring.drained or now >= drain.deadline:
+            if not ring.drained:
+                self._read(ring)
+            # It may have ended with that.
+            if self._drains.get(ring) is drain and (ring.drained or now >= drain.deadline):
                 self._guard(ring, partial(self._end_drain, ring, drain))
 
     def _end_drain(self, ring: Ring, drain: Drain) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.events import BudgetSpent, Ended
 from nodeagent.capture.ring import open_ring
 from nodeagent.discovery.endpoints import BY_NAME
@@ -109,7 +110,12 @@ async def test_a_ring_that_breaks_ends_alone_and_what_it_had_stays(
     for each, path in paths.items():
         path.parent.mkdir()
         await capture.engine.start(
-            each, interface=pod.interface, packet_filter=MATCHING, path=path
+            each,
+            interface=pod.interface,
+            packet_filter=MATCHING,
+            path=path,
+            # For a limit what was dropped is asked after each batch.
+            allowance=Allowance(packets=100),
         )
     pod.send([1, 2, 3])
     for each in "ab":

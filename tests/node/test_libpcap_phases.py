@@ -74,7 +74,6 @@ OPENING = (
 )
 BREAKING = (
     Fault("run", "pcap_dispatch", -1, "dispatch: "),
-    Fault("run", "pcap_stats", -1, "stats: "),
     Fault("rotate", "pcap_dispatch", -1, "dispatch: "),
     Fault("rotate", "pcap_stats", -1, "stats: "),
     Fault("swap", "pcap_stats", -1, "stats: "),

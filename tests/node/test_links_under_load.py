@@ -126,19 +126,21 @@ async def test_of_a_link_that_goes_while_its_ring_is_full_all_is_counted(
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "most_in_flight"),
     [
-        pytest.param([("{0}", "name", "{1}"), ("{1}", "name", "{0}")], id="renamed"),
-        pytest.param([("{0}", "down"), ("{0}", "up")], id="down and up"),
+        pytest.param([("{0}", "name", "{1}"), ("{1}", "name", "{0}")], 0, id="renamed"),
+        # What has left the sender and was not received yet when a link goes down is nobody's.
+        pytest.param([("{0}", "down"), ("{0}", "up")], 100, id="down and up"),
         pytest.param(
             [("{0}", "down"), ("{0}", "name", "{1}"), ("{1}", "up"), ("{1}", "name", "{0}")],
+            100,
             id="down, renamed and up",
         ),
-        pytest.param([("{0}", "mtu", "1400"), ("{0}", "mtu", "1500")], id="another MTU"),
+        pytest.param([("{0}", "mtu", "1400"), ("{0}", "mtu", "1500")], 0, id="another MTU"),
     ],
 )
 async def test_a_link_that_changes_under_load_stays_captured(
-    pod: Pod, capture: Capture, tmp_path: Path, changes: list[tuple[str, ...]]
+    pod: Pod, capture: Capture, tmp_path: Path, changes: list[tuple[str, ...]], most_in_flight: int
 ):
     names = pod.interface, f"{pod.interface}r"
     path = await start(capture, pod, tmp_path)
@@ -151,7 +153,7 @@ async def test_a_link_that_changes_under_load_stays_captured(
         sent = (await asyncio.to_thread(flood.end))[pod]
     total = (await capture.engine.stop(pod)).total
 
-    assert total.packets + total.dropped_ring == sent
+    assert sent - most_in_flight <= total.packets + total.dropped_ring <= sent
     numbers = numbers_of(path)
     assert len(numbers) == total.packets
     assert numbers == sorted(set(numbers))

@@ -115,7 +115,7 @@ def test_what_a_reader_in_trouble_lost_is_counted_to_the_packet(
 def test_it_is_so_over_rotations_and_changes_of_the_filter(pod: Pod, path: Path, trouble: Trouble):
     sent, counted = lose(pod, path, trouble, rotation=Rotation(size=1_000_000), swaps=10)
 
-    assert len(counted.files) > 10
+    assert len(counted.files) >= 5
     assert counted.total.dropped_ring > 0
     assert counted.total.packets + counted.total.dropped_ring == sent
     check_files(path, counted)
