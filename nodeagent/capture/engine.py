@@ -21,7 +21,8 @@ from nodeagent.capture.compiled import CompiledFilters
 from nodeagent.capture.counters import Counters
 from nodeagent.capture.crew import Crew
 from nodeagent.capture.events import BudgetSpent, Counted, Event, FirstPacket
-from nodeagent.capture.ring import MAX_BATCH_BYTES, Ring, open_ring
+from nodeagent.capture.opening import open_ring
+from nodeagent.capture.ring import MAX_BATCH_BYTES, Ring
 from nodeagent.capture.ringbudget import DEFAULT_BUDGET_BYTES, LARGEST_RING_BYTES, RingBudget
 from nodeagent.capture.rotation import NEVER, Rotation
 from nodeagent.capture.writebudget import WriteBudget

@@ -11,26 +11,21 @@ A ring with an allowance takes no packet beyond it: it is *spent* then, for good
 it ends it. What comes after its last packet is neither captured nor counted as dropped.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import ExitStack, suppress
-from datetime import datetime
-from pathlib import Path
 
 from nodeagent.capture.allowance import UNLIMITED, Allowance, DropLedger, SpentError
 from nodeagent.capture.counters import Counters, FileCount
 from nodeagent.capture.fileseries import ANY_BYTES, FileSeries
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.ringcount import RingCount
-from nodeagent.capture.rotation import NEVER, Rotation
+from nodeagent.capture.rotation import Rotation
 from nodeagent.capture.sieve import MAX_BATCH_PACKETS, Sieve, Taken
-from nodeagent.capture.taps import open_tap
 from nodeagent.capture.turn import Turn
 from nodeagent.capture.writebudget import WriteBudget
-from nodeagent.discovery.endpoints import Tap
 from nodeagent.libpcap.dump import RECORD_HEADER_BYTES, WriteBuffer
 from nodeagent.libpcap.errors import CaptureError, FileError
 from nodeagent.libpcap.frame import Packet
-from nodeagent.libpcap.handle import RING_BYTES, LiveHandle
 from nodeagent.libpcap.program import SNAP_BYTES, Program
 from nodeagent.libpcap.ringview import Batch
 
@@ -366,36 +361,3 @@ class Ring:
         captured_bytes = total.bytes + (turn.ahead_bytes if turn else 0)
         if self._allowance.spent_by(packets, captured_bytes):
             self.is_spent = True
-
-
-def open_ring(  # noqa: PLR0913 - all by name, and most have a default
-    key: Hashable,
-    *,
-    interface: str,
-    tap: Tap,
-    compiled: Callable[[LiveHandle], Program],
-    path: Path,
-    allowance: Allowance = UNLIMITED,
-    rotation: Rotation = NEVER,
-    last_rotated: datetime | None = None,
-    ring_bytes: int = RING_BYTES,
-    budget: WriteBudget | None = None,
-) -> Ring:
-    """Open handle and file and let packets in; takes milliseconds, a second for the longest filters.
-
-    Raises:
-        CaptureError: the interface cannot be opened, is not the one of `tap`, or `compiled` raises it:
-            the filter does not compile.
-        FileError: the file cannot be made. In every case nothing is left open or behind.
-    """
-    with ExitStack() as undo:
-        handle, links = open_tap(interface, tap, ring_bytes=ring_bytes)
-        undo.callback(handle.close)
-        if links is not None:
-            undo.callback(links.close)
-        first = compiled(handle)
-        files = FileSeries(handle, path, rotation, last_rotated)
-        undo.callback(files.discard)
-        sieve = Sieve(handle, first)
-        undo.pop_all()
-    return Ring(key, sieve, files, links, allowance, budget)

@@ -33,6 +33,7 @@ from nodeagent.capture.gathering import Gathering, Rest
 from nodeagent.capture.linknotices import LinkNotices
 from nodeagent.capture.notices import Notices
 from nodeagent.capture.ring import Ring
+from nodeagent.capture.roster import Roster
 from nodeagent.capture.rotation import Rotation
 from nodeagent.capture.workload import Load, Workload
 from nodeagent.capture.writebudget import WriteBudget
@@ -73,9 +74,7 @@ class CaptureThread:
         self._budget = budget
         self._balance = balance
         self._buffer = WriteBuffer()
-        self._rings: dict[int, Ring] = {}
         self._drains: dict[Ring, Drain] = {}
-        self._is_paused = False
         self._workload = Workload[Ring](time.monotonic())
         self._ages = Alarms[Ring]()
         self._notices = Notices[Ring](tell_counted)
@@ -83,10 +82,7 @@ class CaptureThread:
         self._gathering = Gathering(time.monotonic())
         self._rest = Rest(self._commands)
         self._links = LinkNotices()
-        self._links_of: dict[int, Ring] = {}  # by the descriptor of a ring's own link notices
-        self._epoll = select.epoll()
-        self._epoll.register(self._commands, select.EPOLLIN)
-        self._epoll.register(self._links, select.EPOLLIN)
+        self._roster = Roster(self._commands, self._links)
         self._running = True
         self._thread = threading.Thread(target=self._run, name=name)
 
@@ -106,29 +102,25 @@ class CaptureThread:
         """End the thread; all rings must have been stopped. Waits for one round at most."""
         self.submit(self._leave)
         self._thread.join()
-        self._epoll.close()
+        self._roster.close()
         self._links.close()
         self._commands.close()
 
     def rings(self) -> list[Ring]:
         """Return the rings that are read here, as far as another thread can know."""
-        return list(self._rings.values())
+        return self._roster.rings()
 
     # Everything below runs in the thread itself.
 
     def runs(self, ring: Ring) -> bool:
         """Tell whether `ring` is one of those that are read here."""
-        return self._rings.get(ring.handle.fd) is ring
+        return ring in self._roster
 
     def add(self, ring: Ring, done: Future[None]) -> None:
         """Begin to read `ring`."""
         ring.write_through(self._buffer)
         self._workload.begin(time.monotonic())
-        self._rings[ring.handle.fd] = ring
-        self._epoll.register(ring.handle.fd, 0 if self._is_paused else select.EPOLLIN)
-        if ring.links is not None:
-            self._links_of[ring.links.fileno()] = ring
-            self._epoll.register(ring.links, select.EPOLLIN)
+        self._roster.add(ring)
         done.set_result(None)
         if ring.counters.total != Tally():  # another thread has read it, and told or not
             ring.has_news = True
@@ -178,27 +170,26 @@ class CaptureThread:
 
     def resume(self, done: Future[None]) -> None:
         """Read again, after a grant."""
-        if self._is_paused and not self._budget.is_spent:
-            self._is_paused = False
-            for ring in self._rings.values():
-                self._epoll.modify(ring.handle.fd, select.EPOLLIN)
+        if self._roster.is_paused and not self._budget.is_spent:
+            self._roster.resume()
         done.set_result(None)
 
     def _run(self) -> None:
+        roster = self._roster
         while self._running:
-            for fd, events in self._epoll.poll(self._patience()):
+            for fd, events in roster.wait(self._patience()):
                 if fd == self._commands.fileno():
                     self._commands.perform()
                 elif fd == self._links.fileno():
                     self._hear_of_links()
-                elif fd in self._links_of:
-                    self._hear_of_own_links(self._links_of[fd])
-                elif fd in self._rings:
-                    self._serve(ring := self._rings[fd], events)
+                elif fd in roster.by_links:
+                    self._hear_of_own_links(roster.by_links[fd])
+                elif fd in roster.by_fd:
+                    self._serve(ring := roster.by_fd[fd], events)
                     self._interrupt(ring)
             now = time.monotonic()
             self._end_round(now)
-            if self._gathering.take(now) and not self._drains and not self._is_paused:
+            if self._gathering.take(now) and not self._drains and not roster.is_paused:
                 self._take_rest(now)
 
     def _interrupt(self, ring: Ring) -> None:
@@ -209,7 +200,7 @@ class CaptureThread:
             self._make_turns(time.monotonic())
 
     def _take_rest(self, now: float) -> None:
-        handles = [ring.handle for ring in self._rings.values()]
+        handles = [ring.handle for ring in self._roster.rings()]
         smallest = min((handle.ring_bytes for handle in handles), default=0)
         self._rest.take(handles, self._gathering.pause(smallest, now))
 
@@ -220,8 +211,8 @@ class CaptureThread:
             for ring in self._ages.take_due(now):
                 self._guard(ring, partial(self._rotate, ring, now))
         self._notices.tell_due(now)
-        if self._budget.is_spent and not self._is_paused:
-            self._pause()
+        if self._budget.is_spent and not self._roster.is_paused:
+            self._roster.pause(except_for=self._drains)
         if (load := self._workload.take(now)) is not None:
             self._balance(self, load)
 
@@ -236,7 +227,7 @@ class CaptureThread:
 
     def _hear_of_links(self) -> None:
         if self._links.take():
-            for ring in list(self._rings.values()):
+            for ring in self._roster.rings():
                 self._guard(ring, partial(self._check_link, ring))
 
     def _hear_of_own_links(self, ring: Ring) -> None:
@@ -244,20 +235,14 @@ class CaptureThread:
         if ring.links.take():
             self._guard(ring, partial(self._check_link, ring))
 
-    def _pause(self) -> None:
-        self._is_paused = True
-        for ring in self._rings.values():
-            if ring not in self._drains:
-                self._epoll.modify(ring.handle.fd, 0)
-
     def _leave(self, done: Future[None]) -> None:
         self._running = False
         done.set_result(None)
 
     def _drain(self, ring: Ring, done: Future[Counters] | None) -> None:
         self._drains[ring] = Drain(time.monotonic() + _DRAIN_SECONDS, done)
-        if self._is_paused:
-            self._epoll.modify(ring.handle.fd, select.EPOLLIN)
+        if self._roster.is_paused:
+            self._roster.resume_one(ring)
 
     def _begin_stop(self, ring: Ring, done: Future[Counters] | None) -> None:
         ring.begin_stop()
@@ -291,8 +276,8 @@ class CaptureThread:
             self._end_if_spent(ring)
         drain.resolve(final)
         if self.runs(ring):
-            if self._is_paused:
-                self._epoll.modify(ring.handle.fd, 0)
+            if self._roster.is_paused:
+                self._roster.pause_one(ring)
             self._check_link(ring)
         drain.go_on()
 
@@ -317,11 +302,7 @@ class CaptureThread:
             self._tell(ring, Ended(ring.key, ring.error))
 
     def _unregister(self, ring: Ring) -> None:
-        del self._rings[ring.handle.fd]
-        self._epoll.unregister(ring.handle.fd)
-        if ring.links is not None:
-            del self._links_of[ring.links.fileno()]
-            self._epoll.unregister(ring.links)
+        self._roster.remove(ring)
         self._ages.set(ring, None)
         self._notices.forget(ring)
 

@@ -4,7 +4,7 @@ libpcap says nothing of packets until it hands them over, and then one by one. A
 grow beyond its size needs to know before, so the ring is mapped a second time, only to be read.
 
 Facts that the code relies on (TPACKET_V3: packet(7), the kernel's packet_mmap.rst and if_packet.h;
-libpcap 1.9 to 1.10; shown by tests/node/test_ring_view.py):
+libpcap 1.9 to 1.10; shown by tests/node/test_ring_frames.py):
 
 * libpcap makes blocks of 256 KiB, as many as fit into the buffer size, and takes them in order. It
   gives one back after its last packet. A mapping of any other size than the whole ring is refused.

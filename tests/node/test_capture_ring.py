@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from nodeagent.capture.ring import Ring, open_ring
+from nodeagent.capture.opening import open_ring
+from nodeagent.capture.ring import Ring
 from nodeagent.discovery.endpoints import BY_NAME
 from nodeagent.libpcap import handle
 from nodeagent.libpcap.handle import BLOCK_TIMEOUT_MS, RING_BYTES, Stats, widened

@@ -9,7 +9,7 @@ import pytest
 
 from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.events import BudgetSpent, Ended
-from nodeagent.capture.ring import open_ring
+from nodeagent.capture.opening import open_ring
 from nodeagent.discovery.endpoints import BY_NAME
 from nodeagent.libpcap.binding import ffi
 from nodeagent.libpcap.dump import BUFFER_BYTES

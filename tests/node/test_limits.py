@@ -8,7 +8,8 @@ import pytest
 
 from nodeagent.capture.allowance import Allowance
 from nodeagent.capture.events import Spent
-from nodeagent.capture.ring import Ring, open_ring
+from nodeagent.capture.opening import open_ring
+from nodeagent.capture.ring import Ring
 from nodeagent.discovery.endpoints import BY_NAME
 from nodeagent.libpcap.errors import CaptureError
 from nodeagent.libpcap.handle import RING_BYTES

@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 
-from nodeagent.capture.ring import open_ring
+from nodeagent.capture.opening import open_ring
 from nodeagent.discovery.endpoints import EndpointPort
 from tests.node.loop import capture, endpoint
 from tests.support.netns import PORT
