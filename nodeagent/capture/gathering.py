@@ -20,7 +20,7 @@ GATHER_SECONDS: Final = 0.2
 _WORTHWHILE_BATCHES: Final = 20
 # Rings are looked at before a sender of so many bytes per second can have filled the smallest, and at least
 # so often: often where a ring of this thread has filled blocks lately, and may soon do so again.
-_CALM_BYTES_PER_SECOND: Final = 6e8
+_CALM_BYTES_PER_SECOND: Final = 4e8
 _CALM_PAUSE_SECONDS: Final = 0.01
 _HURRIED_BYTES_PER_SECOND: Final = 1e9
 _HURRIED_PAUSE_SECONDS: Final = 0.004

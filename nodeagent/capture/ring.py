@@ -134,7 +134,7 @@ class Ring:
         self._failure = None
         if finished is not None:
             self._finished.append(finished)
-        self._count.begin_file(is_judging=self._sieve.is_judging)
+        self._count.begin_file(after=finished, is_judging=self._sieve.is_judging)
         self.has_news = True
         return True
 

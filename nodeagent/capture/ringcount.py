@@ -7,7 +7,7 @@ and `Counters` are made of them for whoever asks.
 from pathlib import Path
 from typing import NamedTuple
 
-from nodeagent.capture.counters import Counters, Span, Tally
+from nodeagent.capture.counters import Counters, FileCount, Span, Tally
 from nodeagent.capture.fileseries import FileSeries
 
 
@@ -36,10 +36,15 @@ class RingCount:
         """Return what was counted, and where it is; for any thread."""
         return self._published.counters()
 
-    def begin_file(self, *, is_judging: bool) -> None:
-        """Note that the series has another present file, and who judges what goes there."""
+    def begin_file(self, *, after: FileCount | None, is_judging: bool) -> None:
+        """Note that the series has another present file, and who judges what goes there.
+
+        `after` is the one before. Where there was none, for it had no packet, what was dropped
+        meanwhile is told of this one.
+        """
         self._is_judging = is_judging
-        self._before_file = Tally(*self.sums)
+        if after is not None:
+            self._before_file = Tally(*self.sums)
         self._publish(self.sums)
 
     def add(

@@ -172,8 +172,8 @@ def senders(path: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("tap", "tells_first", "waves"),
     [
-        pytest.param(TapSide.HOST, True, 13, id="host, the API first"),
-        pytest.param(TapSide.HOST, False, 13, id="host, the API last"),
+        pytest.param(TapSide.HOST, True, 11, id="host, the API first"),
+        pytest.param(TapSide.HOST, False, 11, id="host, the API last"),
         pytest.param(TapSide.POD, False, 3, id="pod"),
     ],
 )

@@ -89,7 +89,7 @@ def test_rings_are_looked_at_more_often_for_a_while_after_one_filled_blocks(smal
 
 @pytest.mark.parametrize("smallest", [2 * MIB, 8 * MIB, 32 * MIB])
 @pytest.mark.parametrize(
-    ("is_calm", "rate"), [pytest.param(True, 6e8, id="calm"), pytest.param(False, 1e9, id="busy")]
+    ("is_calm", "rate"), [pytest.param(True, 4e8, id="calm"), pytest.param(False, 1e9, id="busy")]
 )
 def test_no_ring_is_filled_between_two_looks(smallest: int, is_calm: bool, rate: float):
     gathering = Gathering(100.0)
