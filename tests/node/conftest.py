@@ -12,6 +12,7 @@ from nodeagent.capture.engine import WORKERS, Engine, open_engine
 from nodeagent.capture.events import Event
 from tests.node.loop import Agent, running_loop
 from tests.support.netns import Pod, open_pod
+from tests.support.pods import Cgroups, Processes, open_processes
 from tests.support.tcpdump import read_numbers
 
 _Kind = TypeVar("_Kind", bound=Event)
@@ -91,3 +92,14 @@ def path(tmp_path: Path) -> Path:
 async def agent(tmp_path: Path) -> AsyncIterator[Agent]:
     async with running_loop(tmp_path / "pcap") as made:
         yield made
+
+
+@pytest.fixture
+def processes() -> Iterator[Processes]:
+    with open_processes() as made:
+        yield made
+
+
+@pytest.fixture
+def cgroups(tmp_path: Path) -> Cgroups:
+    return Cgroups(tmp_path / "cgroup")

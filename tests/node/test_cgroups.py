@@ -21,17 +21,10 @@ from nodeagent.discovery.processes import (
     read_process,
 )
 from nodeagent.discovery.sandbox import hold_sandbox
-from tests.support.pods import open_processes
 
 UID = "01234567-89ab-cdef-0123-456789abcdef"
 OTHER = "fedcba98-7654-3210-fedc-ba9876543210"
 SPELLED = UID.replace("-", "_")
-
-
-@pytest.fixture
-def processes():
-    with open_processes() as made:
-        yield made
 
 
 @pytest.fixture

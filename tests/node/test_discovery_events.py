@@ -17,20 +17,9 @@ from tests.fakes.kubernetes_api import write_kubeconfig
 from tests.support.crowd import Wish, open_crowd
 from tests.support.kernelcgroups import open_kernel_cgroups
 from tests.support.netns import ip
-from tests.support.pods import Cgroups, PodAPI, open_processes
+from tests.support.pods import PodAPI
 
 _CLONE3, _CLONE_INTO_CGROUP = 435, 0x2_0000_0000
-
-
-@pytest.fixture
-def processes():
-    with open_processes() as made:
-        yield made
-
-
-@pytest.fixture
-def cgroups(tmp_path):
-    return Cgroups(tmp_path / "cgroup")
 
 
 @pytest.fixture

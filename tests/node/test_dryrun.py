@@ -13,19 +13,8 @@ from tests.fakes.cluster_api import serving
 from tests.fakes.kubernetes_api import write_kubeconfig
 from tests.support.agent import workload_endpoint
 from tests.support.netns import open_pod
-from tests.support.pods import Cgroups, PodAPI, open_processes
+from tests.support.pods import PodAPI
 from tests.support.standalone import ROOT
-
-
-@pytest.fixture
-def processes():
-    with open_processes() as made:
-        yield made
-
-
-@pytest.fixture
-def cgroups(tmp_path):
-    return Cgroups(tmp_path / "cgroup")
 
 
 @pytest.fixture

@@ -18,21 +18,10 @@ from nodeagent.discovery.sandbox import Sandbox, WatchedSandbox
 from tests.fakes.cluster_api import serving
 from tests.fakes.kubernetes_api import write_kubeconfig
 from tests.support.netns import ip
-from tests.support.pods import Cgroups, PodAPI, open_processes
+from tests.support.pods import PodAPI
 
 DISPUTED = "another pod names the same cgroup as its own"
 INTRUDER = "its oldest process is in the network namespace of another pod"
-
-
-@pytest.fixture
-def processes():
-    with open_processes() as made:
-        yield made
-
-
-@pytest.fixture
-def cgroups(tmp_path):
-    return Cgroups(tmp_path / "cgroup")
 
 
 @pytest.fixture

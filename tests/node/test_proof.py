@@ -16,16 +16,9 @@ from nodeagent.discovery.processes import network_of_this_thread
 from nodeagent.discovery.proof import Proofs
 from nodeagent.discovery.questions import open_questions
 from nodeagent.discovery.sandbox import Sandbox, hold_sandbox
-from tests.support.pods import open_processes
 
 ROOT = Path(__file__).parents[2]
 WITHOUT_CAPABILITIES = ("setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs")
-
-
-@pytest.fixture
-def processes():
-    with open_processes() as made:
-        yield made
 
 
 def test_the_nodes_links_into_a_pod_are_proven_without_any_capability(processes, tmp_path):

@@ -16,30 +16,16 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from cffi import FFI
-
 from tests.support.netns import Pod, Sender, frame
+from tests.support.sendmmsg import BATCH, ffi, libc
 
 ROOT = Path(__file__).resolve().parents[2]
-BATCH = 64
 # Where a packet's number is in its frame.
 NUMBER_AT = 27
 _CHECKSUM_AT = 24
 # Of a link that is down or gone, or whose receiver is behind.
 _PAUSE_SECONDS = 0.001
 _BYTES = bytes(range(256)) * 2
-
-ffi = FFI()
-ffi.cdef("""
-struct iovec { void *iov_base; size_t iov_len; };
-struct msghdr {
-    void *msg_name; unsigned int msg_namelen;
-    struct iovec *msg_iov; size_t msg_iovlen;
-    void *msg_control; size_t msg_controllen; int msg_flags;
-};
-struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
-int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
-""")
 
 
 class Flood:
@@ -114,7 +100,7 @@ class _Numbered:
         self.sent = 0
         self.resting_until = 0.0
 
-    def send(self, libc: Any, most: int) -> int:
+    def send(self, most: int) -> int:
         """Send some packets; return how many, 0 if the link takes none now."""
         number = self.sent
         for place, shift in enumerate((16, 8, 0)):
@@ -139,7 +125,6 @@ def _digits(first: int, shift: int) -> bytes:
 def _send(
     pods: list[_Numbered], *, packets: int, rate: int, burst: int, is_over: Callable[[], bool]
 ) -> None:
-    libc: Any = ffi.dlopen(None)
     total, began = 0, time.monotonic()
     while not is_over():
         now = time.monotonic()
@@ -151,7 +136,7 @@ def _send(
             return
         for each in left:
             if now >= each.resting_until:
-                total += each.send(libc, min(burst, packets - each.sent) if packets else burst)
+                total += each.send(min(burst, packets - each.sent) if packets else burst)
 
 
 def main(arguments: list[str]) -> None:

@@ -13,25 +13,9 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from itertools import cycle
-from typing import Any
-
-from cffi import FFI
 
 from tests.support.netns import Pod, frame
-
-_BATCH = 64
-
-ffi = FFI()
-ffi.cdef("""
-struct iovec { void *iov_base; size_t iov_len; };
-struct msghdr {
-    void *msg_name; unsigned int msg_namelen;
-    struct iovec *msg_iov; size_t msg_iovlen;
-    void *msg_control; size_t msg_controllen; int msg_flags;
-};
-struct mmsghdr { struct msghdr msg_hdr; unsigned int msg_len; };
-int sendmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags);
-""")
+from tests.support.sendmmsg import BATCH, ffi, libc
 
 
 def flood(pods: Sequence[Pod], *, packets: int, size: int, rate: int = 0) -> float:
@@ -48,10 +32,9 @@ def flood(pods: Sequence[Pod], *, packets: int, size: int, rate: int = 0) -> flo
 def send(pods: Sequence[Pod], *, packets: int, size: int, rate: int) -> float:
     """Send from this process, on the last processor that it may use; otherwise as `flood`."""
     os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    libc: Any = ffi.dlopen(None)
     content = ffi.from_buffer(frame(0, size=size))
     parts = ffi.new("struct iovec[]", [(content, size)])
-    messages = ffi.new("struct mmsghdr[]", _BATCH)
+    messages = ffi.new("struct mmsghdr[]", BATCH)
     for message in messages:
         message.msg_hdr.msg_iov, message.msg_hdr.msg_iovlen = parts, 1
     with ExitStack() as stack:
@@ -60,7 +43,7 @@ def send(pods: Sequence[Pod], *, packets: int, size: int, rate: int) -> float:
         while sent < packets:
             if rate and sent > rate * (time.monotonic() - began):
                 continue
-            count = libc.sendmmsg(next(turns), messages, min(_BATCH, packets - sent), 0)
+            count = libc.sendmmsg(next(turns), messages, min(BATCH, packets - sent), 0)
             if count < 0:
                 raise OSError(ffi.errno, "sendmmsg")
             sent += count
