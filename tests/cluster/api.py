@@ -61,7 +61,16 @@ class Api:
     ) -> None:
         """Return when all the resources, which exist, fulfil a condition of `kubectl wait`."""
         flags = (f"--for={condition}", f"--namespace={namespace}", f"--timeout={seconds}s")
-        self.kubectl("wait", *flags, *resources, seconds=seconds + 10)
+        deadline = time.monotonic() + seconds
+        while True:
+            try:
+                self.kubectl("wait", *flags, *resources, seconds=seconds + 10)
+            except KubectlError as error:
+                # kubectl waits for a condition, but not for there being any.
+                if "conditions accessor error" in error.stderr and time.monotonic() < deadline:
+                    continue
+                raise
+            return
 
     def download(self, path: str, file: Path) -> None:
         """Write what `kubectl get --raw` has to a file; raise KubectlError."""

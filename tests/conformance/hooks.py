@@ -26,8 +26,9 @@ class Hooks:
 
     async def configure(self, kind: str, *webhooks: JsonObject) -> None:
         """Have webhooks called, `mutating` or `validating`, until the end of the test."""
-        # One more, of the same configuration, tells when the server knows of them all.
-        seen = self.server.at(_SEEN, rules=[a_rule("CREATE")], sideEffects="None")
+        # One more, of the same configuration alone, tells when the server knows of them all.
+        seen_at = f"{_SEEN}-{kind}"
+        seen = self.server.at(seen_at, rules=[a_rule("CREATE")], sideEffects="None")
         within: JsonObject = {"matchLabels": {"kubernetes.io/metadata.name": self.namespace}}
         selected: list[JsonObject] = [
             {"namespaceSelector": within, **each} for each in (seen, *webhooks)
@@ -37,7 +38,7 @@ class Hooks:
         assert answer.code == 201, answer.body
         self.stack.push_async_callback(self.kubernetes.delete, f"{path}/{name}")
         async with asyncio.timeout(10):
-            while _SEEN not in self.server.paths:
+            while seen_at not in self.server.paths:
                 await self.admin.create(self.namespace, capture("unseen"), dryRun="All")
         self.forget()
 
